@@ -1,0 +1,449 @@
+//! What was observed, by whom and when.
+//!
+//! A fact is known, or it is unknown for a reason. An unreachable server is not a missing database, and
+//! an empty listing is not an empty folder.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::journal::Journal;
+use crate::lsn::{Fork, Lsn, Position};
+use crate::pool::InstanceId;
+
+/// A value with its source and time, or the reason why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fact<T> {
+    /// It was read.
+    Known {
+        /// What was read.
+        value: T,
+        /// Where: host\instance and view, or cmdlet.
+        source: String,
+        /// When the reading began.
+        at: Timestamp,
+    },
+    /// It could not be read.
+    Unknown {
+        /// A sentence with object, cause and, where there is one, the server's number.
+        why: String,
+        /// Where it was looked for.
+        source: String,
+        /// When the look began.
+        at: Timestamp,
+    },
+}
+
+impl<T> Fact<T> {
+    /// The value, if known.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Fact::Known { value, .. } => Some(value),
+            Fact::Unknown { .. } => None,
+        }
+    }
+
+    /// Why it is unknown, if it is.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Fact::Known { .. } => None,
+            Fact::Unknown { why, .. } => Some(why),
+        }
+    }
+
+    /// When the look began that this fact comes from.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Fact::Known { at, .. } | Fact::Unknown { at, .. } => *at,
+        }
+    }
+
+    /// Where it was looked for.
+    pub fn source(&self) -> &str {
+        match self {
+            Fact::Known { source, .. } | Fact::Unknown { source, .. } => source,
+        }
+    }
+}
+
+/// Whether a server answers at all. The difference decides whether a failover may be forced.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Contact {
+    /// Logged in and asked.
+    Answers,
+    /// Something is alive there, but it could not be asked: a refused connection or login, a failed TLS
+    /// handshake, SQL Browser without the instance, a query that failed or hung.
+    Unusable {
+        /// A sentence with host, cause and remedy.
+        detail: String,
+    },
+    /// Nothing came back at all.
+    Silent {
+        /// Start of the first look of an unbroken series of silent ones.
+        since: Timestamp,
+        /// Number of looks in the series.
+        tries: u32,
+        /// What was tried, for example `no answer from 10.1.1.11:1433 in 3 s`.
+        detail: String,
+    },
+}
+
+/// One SQL Server instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceFacts {
+    /// Whether it answers.
+    pub contact: Contact,
+    /// Start of the look that `contact` comes from.
+    pub at: Timestamp,
+    /// Its state; unknown unless it answers.
+    pub state: Fact<InstanceState>,
+}
+
+/// State of an instance, read in one round trip.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceState {
+    /// `@@SERVERNAME`.
+    pub server_name: String,
+    /// `SERVERPROPERTY('ProductVersion')`.
+    pub version: String,
+    /// The far end's own clock (`SYSUTCDATETIME`); deadlines of batches are told in it.
+    pub clock: Timestamp,
+    /// Whether the login is a member of sysadmin.
+    pub sysadmin: bool,
+    /// The chat database; `None` is known absence.
+    pub database: Option<Database>,
+    /// Log shipping's secondary side for it.
+    pub secondary: Option<Secondary>,
+    /// Whether log shipping's primary side is configured for it here.
+    pub ships_logs: bool,
+    /// Sessions on the database, not counting a running restore.
+    pub sessions: Vec<Session>,
+    /// A restore or backup of the database that is running now.
+    pub restore: Option<RunningRestore>,
+    /// Owner and transition.
+    pub journal: Journal,
+    /// What could not be read in the journal (foreign or damaged text), if anything.
+    pub journal_damage: Option<String>,
+}
+
+/// `sys.databases.state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DatabaseState {
+    /// 0
+    Online,
+    /// 1
+    Restoring,
+    /// 2
+    Recovering,
+    /// 3
+    RecoveryPending,
+    /// 4
+    Suspect,
+    /// 5
+    Emergency,
+    /// 6
+    Offline,
+}
+
+/// `sys.databases.user_access`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UserAccess {
+    /// 0
+    Multi,
+    /// 1
+    Single,
+    /// 2
+    Restricted,
+}
+
+/// The chat database on one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Database {
+    /// Name as the server spells it.
+    pub name: String,
+    /// State.
+    pub state: DatabaseState,
+    /// `is_in_standby`: ONLINE and read-only between two restores.
+    pub standby: bool,
+    /// `is_read_only`.
+    pub read_only: bool,
+    /// Who may connect.
+    pub user_access: UserAccess,
+    /// Next log record needed; `Err` says why it is not known. NULL is unknown, never "nothing to apply".
+    pub position: Result<Position, String>,
+    /// What its own log says of its last recovery; only while it is ONLINE and not standby.
+    pub recovered: Option<Recovered>,
+    /// Its mirroring session.
+    pub mirroring: Option<Mirroring>,
+    /// The last backup restored into it, from msdb.
+    pub last_restored: Option<RestoredBackup>,
+}
+
+impl Database {
+    /// ONLINE for users: not between two restores and not read-only.
+    pub fn serves(&self) -> bool {
+        self.state == DatabaseState::Online && !self.standby
+    }
+}
+
+/// `sys.database_recovery_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Recovered {
+    /// Fork that the database is on now.
+    pub fork: Fork,
+    /// Fork that it came from (`first_recovery_fork_guid`).
+    pub from_fork: Option<Fork>,
+    /// Where it left that fork (`fork_point_lsn`).
+    pub fork_point: Option<Lsn>,
+}
+
+/// `sys.database_mirroring.mirroring_role`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// 1
+    Principal,
+    /// 2
+    Mirror,
+}
+
+/// `sys.database_mirroring.mirroring_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MirroringState {
+    /// 0
+    Suspended,
+    /// 1
+    Disconnected,
+    /// 2
+    Synchronizing,
+    /// 3
+    PendingFailover,
+    /// 4
+    Synchronized,
+    /// 5
+    Unsynchronized,
+    /// Another number.
+    Other(u8),
+}
+
+/// A mirroring session, seen from one end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mirroring {
+    /// Identity of the session.
+    pub guid: Uuid,
+    /// Role of this end.
+    pub role: Role,
+    /// State as this end sees it.
+    pub state: MirroringState,
+    /// The other end's instance, as the server names it.
+    pub partner_instance: Option<String>,
+}
+
+/// A backup that msdb remembers having restored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RestoredBackup {
+    /// Path that it was restored from.
+    pub file: String,
+    /// End of its log (exclusive).
+    pub last_lsn: Lsn,
+    /// Fork at its end.
+    pub fork: Fork,
+    /// When the backup began, in UTC by the zone assumption of [`BackupSet::started`].
+    pub started: Timestamp,
+}
+
+/// An Agent job of log shipping.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Job {
+    /// `job_id`.
+    pub id: Uuid,
+    /// Name, for a person.
+    pub name: String,
+    /// Whether its schedules count.
+    pub enabled: bool,
+    /// Whether it runs now.
+    pub running: bool,
+    /// Outcome of its last finished run, if any: when it ended, and the error if it failed.
+    pub last_run: Option<(Timestamp, Result<(), String>)>,
+}
+
+/// Log shipping's secondary side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Secondary {
+    /// Identity.
+    pub id: Uuid,
+    /// The primary that it names.
+    pub primary_server: String,
+    /// UNC path of the backups.
+    pub share: String,
+    /// Folder that they are copied to.
+    pub folder: String,
+    /// The monitor; dropping log shipping asks it.
+    pub monitor_server: String,
+    /// Copy job.
+    pub copy_job: Job,
+    /// Restore job.
+    pub restore_job: Job,
+    /// Last file copied, as msdb has it.
+    pub last_copied: Option<String>,
+    /// Last file restored, as msdb has it.
+    pub last_restored: Option<String>,
+    /// Whether these jobs serve another database too.
+    pub shared: bool,
+}
+
+/// A session on the chat database.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Session {
+    /// `spid`.
+    pub id: i32,
+    /// Client host, as it calls itself.
+    pub host: String,
+    /// Program, as it calls itself.
+    pub program: String,
+    /// Login.
+    pub login: String,
+}
+
+/// A running RESTORE or BACKUP.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RunningRestore {
+    /// `session_id`.
+    pub session: i32,
+    /// `command`, for example `RESTORE LOG`.
+    pub command: String,
+    /// Whole per cent, as the server tells.
+    pub percent: u8,
+}
+
+/// Share and folder with the headers of what is in them, read through the backup instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Backups {
+    /// The paths that were looked into.
+    pub source: crate::pool::LogSource,
+    /// Names on the share. Unknown unless the listing is proved: the directory exists and a file that must be there is.
+    pub share: Fact<Vec<String>>,
+    /// Names in the copy folder, by the same proof.
+    pub folder: Fact<Vec<String>>,
+    /// Every `.trn` file whose turn may still come, or whose header proves where a copy was recovered.
+    pub files: BTreeMap<String, BackupFile>,
+}
+
+/// A log backup by name, as found in one or both places.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BackupFile {
+    /// As read on the share; `None`: not there.
+    pub on_share: Option<Header>,
+    /// As read in the copy folder; `None`: not there.
+    pub in_folder: Option<Header>,
+}
+
+/// What RESTORE HEADERONLY made of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Header {
+    /// Not asked: by name it lies before what was applied long ago.
+    Skipped,
+    /// Its backup sets.
+    Read(Vec<BackupSet>),
+    /// Torn or malformed, or unfinished (`*** INCOMPLETE ***`, NULL LSNs).
+    Torn {
+        /// The server's words, with its number.
+        what: String,
+        /// Since when it has been found unchanged.
+        since: Timestamp,
+    },
+    /// In use: somebody is writing it.
+    InUse,
+    /// The server could not tell (unreachable, denied, another error).
+    Unknown(String),
+}
+
+/// Kind of a backup set (`BackupType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BackupKind {
+    /// 2
+    Log,
+    /// 1
+    Full,
+    /// Any other number.
+    Other(u8),
+}
+
+/// One row of RESTORE HEADERONLY.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BackupSet {
+    /// `BackupSetGUID`.
+    pub id: Uuid,
+    /// `Position` within the file.
+    pub position: u16,
+    /// Kind.
+    pub kind: BackupKind,
+    /// `DatabaseName`.
+    pub database: String,
+    /// `FamilyGUID`.
+    pub family: Uuid,
+    /// `FirstLSN`.
+    pub first_lsn: Lsn,
+    /// `LastLSN`: LSN of the next record after the set.
+    pub last_lsn: Lsn,
+    /// `FirstRecoveryForkID`.
+    pub first_fork: Fork,
+    /// `RecoveryForkID`.
+    pub fork: Fork,
+    /// `ForkPointLSN`, if the set crosses a fork.
+    pub fork_point: Option<Lsn>,
+    /// `BackupStartDate`, taken to be in the backup instance's time zone.
+    pub started: Timestamp,
+    /// `BackupFinishDate`, likewise.
+    pub finished: Timestamp,
+    /// `ServerName`.
+    pub server: String,
+    /// `BackupSize`, bytes.
+    pub size: u64,
+}
+
+/// `Get-CsPersistentChatState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolState {
+    /// The primary side's database is used.
+    Normal,
+    /// The backup side's database is used.
+    FailedOver,
+}
+
+/// The pool's entry in the topology (`Get-CsService -PersistentChatServer`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Servers {
+    /// Identity to be used in Set cmdlets, verbatim.
+    pub identity: String,
+    /// Active servers, lower case.
+    pub active: Vec<String>,
+    /// Inactive ones, lower case.
+    pub inactive: Vec<String>,
+}
+
+/// What the Lync Management Shell tells.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ShellFacts {
+    /// Whether its host answers.
+    pub contact: Contact,
+    /// Identity and state of the pool.
+    pub pool_state: Fact<(String, PoolState)>,
+    /// Active and inactive servers.
+    pub servers: Fact<Servers>,
+    /// For each declared chat server, lower case: whether the store has been replicated to it.
+    pub replicated: Fact<BTreeMap<String, bool>>,
+    /// Whether the Central Management Store can be written; `Err` says why not.
+    pub store_writable: Fact<Result<(), String>>,
+}
+
+/// Everything observed in one pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Facts {
+    /// Each declared instance.
+    pub instances: BTreeMap<InstanceId, InstanceFacts>,
+    /// Files and headers; unknown while there is nowhere to look, or nobody to ask.
+    pub backups: Fact<Backups>,
+    /// The management shell.
+    pub shell: ShellFacts,
+}

@@ -1,0 +1,149 @@
+//! The journal: the little that must be remembered, kept at the far end.
+//!
+//! Two extended properties in `master` of the backup instance, where every executor meets: the owner and
+//! the transition. What status or a state file hold of them are copies. The JSON of a transition must stay
+//! within 3,700 characters (an extended property holds 7,500 bytes).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::lsn::{Fork, Lsn};
+use crate::pool::{LogSource, Side};
+
+/// A fencing token: who may act. Never used twice.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub String);
+
+/// Who owns the pool, while a transition is open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Owner {
+    /// The token that every mutating batch must present.
+    pub epoch: Epoch,
+    /// Who holds it, for a person: host, process, or cluster and pod.
+    pub executor: String,
+    /// Last sign of life, in the far end's clock; renewed by each batch of an open transition.
+    pub mark: Timestamp,
+}
+
+/// How far a transition has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// Begun; nothing irreversible was done.
+    Open,
+    /// The point of no return was journaled: from here the plan only goes forward.
+    Recovering,
+    /// Finished. Proves nothing later.
+    Closed,
+    /// Given up before the point of no return.
+    CalledOff,
+}
+
+/// What log shipping knew before it was touched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Share and folder.
+    #[serde(flatten)]
+    pub source: LogSource,
+    /// `log_shipping_secondary.secondary_id`.
+    pub secondary_id: Uuid,
+    /// Server that log shipping names as the primary; not always the one that wrote the last file.
+    pub primary_server: String,
+    /// Copy job.
+    pub copy_job: Uuid,
+    /// Restore job.
+    pub restore_job: Uuid,
+    /// `last_copied_file`, when it was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_copied: Option<String>,
+    /// `last_restored_file`, when it was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_restored: Option<String>,
+    /// Position of the database when it was read, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redo: Option<Lsn>,
+    /// Fork at that position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
+}
+
+/// Written before the recovering RESTORE, so that a lost reply leaves a copy that can be vouched for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    /// Where the log that was applied ends.
+    pub lsn: Lsn,
+    /// Fork of that log.
+    pub fork: Fork,
+    /// Last file applied, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_file: Option<String>,
+    /// Every message stored before this moment is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_until: Option<Timestamp>,
+    /// No message was stored on the other side after this moment, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most_until: Option<Timestamp>,
+    /// First observed silence of the other side: a lower bound of the upper end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
+}
+
+/// One change of the active side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// Its identity; evidence and approvals belong to one transition.
+    pub id: Uuid,
+    /// The side that the pool moves to.
+    pub intent: Side,
+    /// How far it has come.
+    pub phase: Phase,
+    /// When it was opened, in the far end's clock.
+    pub opened: Timestamp,
+    /// What log shipping knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// The digest that a person accepted, if one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
+    /// The point of no return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+impl Transition {
+    /// Whether it still owns the pool.
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Recovering)
+    }
+}
+
+/// What stands at the far end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Journal {
+    /// The owner, if there ever was one.
+    pub owner: Option<Owner>,
+    /// The latest transition, open or not.
+    pub transition: Option<Transition>,
+}
+
+/// What one run of an executor brings to the planner beside the facts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// Who is running, for a person.
+    pub executor: String,
+    /// The token that this run wrote itself, once it did. A token read from the far end is not one's own.
+    pub epoch: Option<Epoch>,
+    /// A token never used before, should this run have to take over.
+    pub next_epoch: Epoch,
+    /// An id never used before, should this run have to open a transition.
+    pub next_transition: Uuid,
+    /// The owner's token as this run saw it at its first look (`None`: not looked yet; `Some(None)`: nobody's).
+    pub first_look: Option<Option<Epoch>>,
+    /// Digests that a person accepted, latched when first seen.
+    pub approvals: Vec<String>,
+}

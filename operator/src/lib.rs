@@ -1,1 +1,5 @@
-//! Placeholder: being written.
+//! The Persistent Chat failover operator: observe, plan, act, report, with validation in front.
+//!
+//! The stages are modules that know only what stands to their left; `reconcile` calls them in turn.
+
+pub mod far_end;

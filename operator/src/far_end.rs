@@ -1,0 +1,188 @@
+//! The far ends as the driver sees them: somewhere to look and somewhere to act.
+//!
+//! The driver knows only this trait, so that the same loop runs against real servers, the lab over the
+//! real protocols, and a world in memory. Nothing here decides: what is done was decided by the planner.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pchat_planner::facts::Facts;
+use pchat_planner::journal::Epoch;
+use pchat_planner::lsn::Lsn;
+use pchat_planner::plan::{Action, StepId};
+
+use crate::sql::refusal::Refusal;
+
+/// How new the looks must be that facts come from. `None`: the latest look will do, however old.
+///
+/// The backup instance's own state is always read in the pass itself and needs no demand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Share, folder and headers: from a look that began at or after this time.
+    pub backups: Option<Timestamp>,
+    /// The management shell, likewise.
+    pub shell: Option<Timestamp>,
+    /// Every instance but the backup instance, likewise.
+    pub others: Option<Timestamp>,
+}
+
+impl Freshness {
+    /// The latest looks will do.
+    pub const LATEST: Freshness = Freshness { backups: None, shell: None, others: None };
+
+    /// Everything from looks that began at or after `at`.
+    pub fn all_since(at: Timestamp) -> Self {
+        Freshness { backups: Some(at), shell: Some(at), others: Some(at) }
+    }
+
+    /// What an action can have changed must be looked at again; `ended` is when its answer came.
+    pub fn after(action: &Action, ended: Timestamp) -> Self {
+        let now = Some(ended);
+        match action {
+            Action::TakeOwnership { .. }
+            | Action::QuiesceLogShipping { .. }
+            | Action::ResumeLogShipping { .. }
+            | Action::StartCopy { .. }
+            | Action::DisconnectSessions
+            | Action::ApplyLogs { .. }
+            | Action::RecoverDatabase { .. }
+            | Action::SetMultiUser
+            | Action::RemoveLogShipping { .. }
+            | Action::ReleaseOwnership { .. } => Freshness::LATEST,
+            Action::SetPoolState { .. } | Action::SetActiveServers { .. } => {
+                Freshness { shell: now, ..Freshness::LATEST }
+            }
+            Action::EstablishMirror { .. } => Freshness { others: now, ..Freshness::LATEST },
+        }
+    }
+}
+
+/// One thing to be done, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The step that it belongs to.
+    pub step: StepId,
+    /// What to do.
+    pub action: &'a Action,
+    /// The token that this run owns the pool by; for `TakeOwnership` the new one.
+    pub epoch: &'a Epoch,
+    /// Who is acting, for a person who reads the owner's mark.
+    pub executor: &'a str,
+}
+
+/// A sign of life from a running action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A backup is being restored.
+    Restoring {
+        /// Files of this order already restored.
+        done: u64,
+        /// Files of this order.
+        of: u64,
+        /// Per cent of the running one, as the server tells.
+        percent: Option<u8>,
+    },
+    /// Something else is going on, in words.
+    Doing(String),
+}
+
+/// What an action did, as the far end confirmed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// A sentence fragment for the step's line, for example `5 files, 120 MB`.
+    pub note: String,
+    /// Whether there was nothing to do any more: the far end was already as wanted.
+    pub already: bool,
+    /// Backups that were restored, in order.
+    pub applied: Vec<Applied>,
+}
+
+/// One restored backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Base name.
+    pub name: String,
+    /// Where the database stands afterwards.
+    pub last_lsn: Lsn,
+    /// Whether it was read from the fallback path (the share) because the first could not be.
+    pub from_fallback: bool,
+}
+
+/// Why an action did not succeed. What has changed is always read again, never concluded from this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActError {
+    /// The guard refused: the statement behind it did not run.
+    #[error("{target} refused: {refusal}")]
+    Refused {
+        /// `mgc on host\instance`.
+        target: String,
+        /// What it said.
+        refusal: Refusal,
+    },
+    /// The far end reported an error of its own.
+    #[error("{target}: {what} {remedy}")]
+    Failed {
+        /// `mgc on host\instance`, or the shell's host.
+        target: String,
+        /// Error number of SQL Server, or fully qualified error id of a cmdlet.
+        code: String,
+        /// A sentence with the server's words, its number, and the cause.
+        what: String,
+        /// A sentence that says what to do.
+        remedy: String,
+    },
+    /// It was never sent: there was no connection to send it on.
+    #[error("{target} could not be asked: {detail}")]
+    NotSent {
+        /// Host\instance, or the shell's host.
+        target: String,
+        /// A sentence with cause and remedy.
+        detail: String,
+    },
+    /// It was sent, and no answer came: it may or may not have taken effect, now or later.
+    #[error("{target} did not confirm it: {detail}")]
+    OutcomeUnknown {
+        /// Host\instance, or the shell's host.
+        target: String,
+        /// What happened to the answer.
+        detail: String,
+    },
+}
+
+impl ActError {
+    /// A short key by which the same failure is recognised when it repeats.
+    pub fn key(&self) -> String {
+        match self {
+            ActError::Refused { refusal, .. } => format!("refused {}", refusal.code.word()),
+            ActError::Failed { code, .. } => format!("failed {code}"),
+            ActError::NotSent { .. } => "not sent".into(),
+            ActError::OutcomeUnknown { .. } => "outcome unknown".into(),
+        }
+    }
+
+    /// Whether it is certain that this order changed nothing.
+    pub fn changed_nothing(&self) -> bool {
+        matches!(self, ActError::Refused { .. } | ActError::NotSent { .. })
+    }
+}
+
+/// Somewhere to look and somewhere to act.
+pub trait FarEnd: Send + Sync {
+    /// Reads the facts: the backup instance in this pass, the rest from the latest looks, or from looks
+    /// as new as demanded. Never fails: what can't be read is unknown, with the reason.
+    fn observe(&self, freshness: Freshness) -> impl Future<Output = Facts> + Send;
+
+    /// Carries out one action. `progress` is called from time to time while it runs.
+    ///
+    /// Dropping the future does not undo anything; the outcome is then unknown.
+    fn act(
+        &self,
+        order: Order<'_>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> impl Future<Output = Result<Done, ActError>> + Send;
+
+    /// Returns when a look in the background has brought something new, or after `at_most`: the moment
+    /// at which observing again is worth it while the plan waits.
+    fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send;
+}

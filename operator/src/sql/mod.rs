@@ -1,0 +1,7 @@
+//! SQL Server from the client's side: connections, batches, and what errors mean.
+//!
+//! Answers for what goes over the wire and for what a failure there proves. Must never decide what is
+//! needed (the planner does), never send text that came from outside, and never take a missing answer for
+//! a no.
+
+pub mod refusal;

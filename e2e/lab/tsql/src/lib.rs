@@ -1,1 +1,17 @@
-//! Placeholder: being written.
+//! The T-SQL front end of the lab's simulated SQL Servers.
+//!
+//! A batch is parsed, bound against the host's catalog and run: variables, flow, TRY/CATCH, queries over
+//! catalog views, temp tables and the administrative statements of a failover. The state of a server
+//! belongs to the [`host::Host`]; this crate answers for the language alone. What it does not know is an
+//! error with the number that SQL Server would give, never an empty success.
+
+pub mod convert;
+pub mod error;
+pub mod host;
+pub mod schema;
+pub mod time;
+pub mod types;
+
+pub use error::{Failure, SqlError};
+pub use host::{Event, Host, Sink, Version};
+pub use types::{Column, Row, Rowset, Ty, Value};

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::lsn::{Fork, Lsn};
+use crate::lsn::{Fork, Lsn, Position};
+use crate::plan::StepId;
 use crate::pool::{LogSource, Side};
 
 /// A fencing token: who may act. Never used twice.
@@ -110,9 +111,23 @@ pub struct Transition {
     /// The digest that a person accepted, if one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
+    /// What that approval covered, so that a smaller question at a later point need not be asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
     /// The point of no return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+}
+
+/// The set of hazards that an approval covered, short enough for the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// The recovery point that was shown, if it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Position>,
+    /// Each hazard: a key made of its kind, subject and fork, and the LSN at which it stood.
+    pub hazards: Vec<(String, Option<Lsn>)>,
 }
 
 impl Transition {
@@ -146,4 +161,18 @@ pub struct Run {
     pub first_look: Option<Option<Epoch>>,
     /// Digests that a person accepted, latched when first seen.
     pub approvals: Vec<String>,
+    /// Steps that this run carried out and had an answer to. The planner asks it only of steps whose effect does not last or
+    /// takes time to show (copying, disconnecting, waiting for chat servers); it never takes it for an observation.
+    pub asked: Vec<Asked>,
+}
+
+/// A step that a run carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// In which transition.
+    pub transition: Uuid,
+    /// Which step.
+    pub step: StepId,
+    /// When the far end answered, in the executor's clock.
+    pub at: Timestamp,
 }

@@ -41,7 +41,8 @@ pub enum StepId {
 /// What an executor is to do at the far end. Built by the planner alone; carries its precondition along.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Compare-and-swap the owner; write the transition (already open, or this new one).
+    /// Compare-and-swap the owner; write the transition (already open, or this new one). Issued again with
+    /// `epoch == expected` to write an approval beside the transition that it is for.
     TakeOwnership {
         /// The owner's token that this run saw at its first look, or whose mark has lapsed.
         expected: Option<Epoch>,
@@ -57,11 +58,12 @@ pub enum Action {
         /// The transition with its evidence.
         transition: Transition,
     },
-    /// Write the transition, then enable both jobs.
+    /// Enable both jobs again.
     ResumeLogShipping {
         /// The log shipping that was planned against.
         secondary: Uuid,
-        /// The transition, called off.
+        /// The transition as it stands: it stays open until `ReleaseOwnership`, or a crash between writing it and
+        /// enabling the jobs would leave the pool unprotected with nobody in charge.
         transition: Transition,
     },
     /// Start log shipping's copy job.
@@ -69,7 +71,8 @@ pub enum Action {
         /// The job.
         job: Uuid,
     },
-    /// Restore these backups, in this order.
+    /// Restore these backups, in this order. In STANDBY the readers are ended in the same batch, as in `RecoverDatabase`:
+    /// between two batches they come back.
     ApplyLogs {
         /// Where the database stands.
         from: Position,
@@ -123,7 +126,8 @@ pub enum Action {
         /// The transition with its evidence.
         transition: Transition,
     },
-    /// Close the transition.
+    /// Write the transition as closed, then remove the owner: without it no delayed batch of this run passes
+    /// the epoch check any more.
     ReleaseOwnership {
         /// The transition, closed or called off.
         transition: Transition,
@@ -232,6 +236,16 @@ pub enum Reason {
     AsDeclared,
     /// `mode` does not allow acting.
     NotEnforced,
+    /// The management shell can't be asked.
+    ManagementShellUnavailable,
+    /// The text of the journal at the far end is damaged or not ours.
+    JournalDamaged,
+    /// Log shipping's jobs serve another database too.
+    LogShippingShared,
+    /// No share is declared through which the mirror could be seeded.
+    MirrorShareNeeded,
+    /// The new mirror does not answer, or its session does not synchronise.
+    MirrorUnavailable,
 }
 
 /// What a stop or wait is about, for a tired person.

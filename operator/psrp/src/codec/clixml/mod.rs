@@ -1,0 +1,11 @@
+//! CLIXML: PowerShell values as XML (MS-PSRP 2.2.5).
+
+mod read;
+mod text;
+mod write;
+
+pub use read::{ClixmlError, MAX_WEIGHT, read};
+pub use write::write;
+
+#[cfg(test)]
+mod tests;

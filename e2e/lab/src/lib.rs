@@ -1,1 +1,8 @@
-//! Placeholder: being written.
+//! Two simulated data centres of a Persistent Chat pool, for tests, demonstration and benchmarks.
+//!
+//! Answers for behaving as SQL Server, SQL Server Agent and the Lync Management Shell are documented to,
+//! over their own protocols and to any client. It simulates state, not replies, and what it does not know is
+//! an error. It must never be written from what the operator sends.
+
+#![allow(dead_code)]
+mod world;

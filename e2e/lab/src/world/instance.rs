@@ -1,0 +1,416 @@
+//! One SQL Server instance: logins, sessions, application locks, databases and what hangs on them.
+//!
+//! Answers for who is connected, who may do what, and who holds which application lock (sp_getapplock:
+//! per database of the caller's context, owned by the session, freed when it ends). It must never outlive
+//! a session's locks or let one spid be two sessions.
+
+use super::agent::Agent;
+use super::database::Database;
+use super::error::{SqlError, raise};
+use super::history::History;
+use super::log_shipping::LogShipping;
+use super::mirroring::Endpoint;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tokio_util::sync::CancellationToken;
+
+/// The two data centres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Primary,
+    Backup,
+}
+
+/// A SQL login.
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub name: String,
+    pub password: String,
+    pub sysadmin: bool,
+    pub disabled: bool,
+}
+
+/// What a session is executing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Request {
+    /// `dm_exec_requests.command`, such as `RESTORE LOG`.
+    pub command: String,
+    pub started: Timestamp,
+    /// Database that the command works on.
+    pub database: i32,
+    /// Length of the work, from which `percent_complete` comes.
+    pub service_ms: u64,
+}
+
+/// A connected client, or a session of the server's own jobs.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub spid: i32,
+    pub login: String,
+    pub host: String,
+    pub program: String,
+    pub client_pid: i32,
+    pub login_time: Timestamp,
+    pub last_batch: Timestamp,
+    /// The database of its context.
+    pub database: i32,
+    pub open_transactions: i32,
+    pub request: Option<Request>,
+    /// Cancelled by KILL and by the death of the host.
+    pub killed: CancellationToken,
+}
+
+/// Modes of an application lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum LockMode {
+    Shared,
+    Update,
+    IntentShared,
+    IntentExclusive,
+    Exclusive,
+}
+
+impl LockMode {
+    /// The mode of a `@LockMode` text.
+    pub fn parse(text: &str) -> Option<LockMode> {
+        use LockMode::*;
+        [Shared, Update, IntentShared, IntentExclusive, Exclusive]
+            .into_iter()
+            .find(|m| m.name().eq_ignore_ascii_case(text))
+    }
+
+    /// The name that APPLOCK_MODE returns.
+    pub fn name(self) -> &'static str {
+        match self {
+            LockMode::Shared => "Shared",
+            LockMode::Update => "Update",
+            LockMode::IntentShared => "IntentShared",
+            LockMode::IntentExclusive => "IntentExclusive",
+            LockMode::Exclusive => "Exclusive",
+        }
+    }
+
+    /// Lock compatibility (Transaction Locking and Row Versioning Guide).
+    fn compatible(self, other: LockMode) -> bool {
+        use LockMode::*;
+        match (self, other) {
+            (Exclusive, _) | (_, Exclusive) | (Update, Update) => false,
+            (IntentShared, _) | (_, IntentShared) => true,
+            (IntentExclusive, o) | (o, IntentExclusive) => o == IntentExclusive,
+            _ => true,
+        }
+    }
+}
+
+/// One held application lock.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppLock {
+    pub database: i32,
+    /// Compared byte by byte: `mgc` and `MGC` are two locks.
+    pub resource: String,
+    pub spid: i32,
+    pub mode: LockMode,
+    /// How often it was taken.
+    pub count: u32,
+}
+
+/// One executed batch, for the statement log.
+#[derive(Clone, Debug, Serialize)]
+pub struct Statement {
+    pub at: Timestamp,
+    pub spid: i32,
+    pub login: String,
+    pub program: String,
+    pub text: String,
+    /// Effects that it had or tried, such as `RESTORE LOG mgc`.
+    pub effects: Vec<String>,
+    /// Numbers of the errors that it raised.
+    pub errors: Vec<i32>,
+    pub took_ms: u64,
+}
+
+/// An error to be raised on command, instead of the K-th effect that clients ask for from then on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fault {
+    pub number: i32,
+    /// Effects still to pass before it strikes.
+    pub after: u32,
+}
+
+/// One instance.
+#[derive(Debug)]
+pub struct Instance {
+    pub host: String,
+    pub instance: Option<String>,
+    pub side: Side,
+    /// Major, minor and build number.
+    pub version: (i32, i32, i32),
+    pub started: Timestamp,
+    pub logins: Vec<Login>,
+    pub databases: Vec<Database>,
+    pub sessions: BTreeMap<i32, Session>,
+    pub locks: Vec<AppLock>,
+    /// Extended properties on databases: database id and name to text.
+    pub properties: BTreeMap<(i32, String), String>,
+    pub agent: Agent,
+    pub history: History,
+    pub shipping: LogShipping,
+    pub endpoint: Option<Endpoint>,
+    pub statements: Vec<Statement>,
+    pub faults: Vec<Fault>,
+    next_spid: i32,
+}
+
+/// Database ids of the system databases.
+pub const MASTER: i32 = 1;
+pub const MSDB: i32 = 4;
+
+impl Instance {
+    /// An instance with its system databases.
+    pub fn new(
+        host: &str,
+        instance: Option<&str>,
+        side: Side,
+        version: (i32, i32, i32),
+        system: Vec<Database>,
+        started: Timestamp,
+    ) -> Instance {
+        Instance {
+            host: host.to_owned(),
+            instance: instance.map(str::to_owned),
+            side,
+            version,
+            started,
+            logins: vec![],
+            databases: system,
+            sessions: BTreeMap::new(),
+            locks: vec![],
+            properties: BTreeMap::new(),
+            agent: Agent::new(started),
+            history: History::default(),
+            shipping: LogShipping::default(),
+            endpoint: None,
+            statements: vec![],
+            faults: vec![],
+            next_spid: 51,
+        }
+    }
+
+    /// NetBIOS name of the machine.
+    pub fn machine(&self) -> String {
+        self.host.split('.').next().unwrap_or(&self.host).to_uppercase()
+    }
+
+    /// `@@SERVERNAME`: machine and instance.
+    pub fn name(&self) -> String {
+        match &self.instance {
+            Some(i) => format!("{}\\{i}", self.machine()),
+            None => self.machine(),
+        }
+    }
+
+    /// `host\instance` with the full host name.
+    pub fn address(&self) -> String {
+        match &self.instance {
+            Some(i) => format!("{}\\{i}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    /// The database with this name, in any case.
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        self.databases.iter().find(|d| d.name.to_lowercase() == name.to_lowercase())
+    }
+
+    /// The database with this id.
+    pub fn by_id(&self, id: i32) -> Option<&Database> {
+        self.databases.iter().find(|d| d.id == id)
+    }
+
+    /// The database with this id.
+    pub fn by_id_mut(&mut self, id: i32) -> Option<&mut Database> {
+        self.databases.iter_mut().find(|d| d.id == id)
+    }
+
+    /// Opens a session; spids are reused, as the real ones are.
+    pub fn open_session(&mut self, login: &str, host: &str, program: &str, now: Timestamp) -> i32 {
+        while self.sessions.contains_key(&self.next_spid) {
+            self.next_spid = if self.next_spid >= 32_000 { 51 } else { self.next_spid + 1 };
+        }
+        let spid = self.next_spid;
+        self.next_spid += 1;
+        if self.next_spid > 90 && !self.sessions.contains_key(&51) {
+            self.next_spid = 51;
+        }
+        let session = Session {
+            spid,
+            login: login.to_owned(),
+            host: host.to_owned(),
+            program: program.to_owned(),
+            client_pid: 4000 + spid,
+            login_time: now,
+            last_batch: now,
+            database: MASTER,
+            open_transactions: 0,
+            request: None,
+            killed: CancellationToken::new(),
+        };
+        self.sessions.insert(spid, session);
+        spid
+    }
+
+    /// Ends a session and frees what it holds.
+    pub fn close_session(&mut self, spid: i32) {
+        self.sessions.remove(&spid);
+        self.locks.retain(|l| l.spid != spid);
+        for db in &mut self.databases {
+            if db.held_by == Some(spid) {
+                db.held_by = None;
+            }
+        }
+    }
+
+    /// `KILL`: the session ends when its work lets it.
+    pub fn kill(&mut self, spid: i32, by: i32) -> Result<(), SqlError> {
+        if spid == by {
+            return Err(raise(6104, &[]));
+        }
+        if !(1..=32_767).contains(&spid) {
+            return Err(raise(6101, &[&spid]));
+        }
+        if spid <= 50 {
+            return Err(raise(6107, &[]));
+        }
+        let Some(session) = self.sessions.get(&spid) else { return Err(raise(6106, &[&spid])) };
+        session.killed.cancel();
+        // A RESTORE or BACKUP of the session ends by itself and frees its hold then; an idle session is gone.
+        if session.request.is_none() {
+            self.close_session(spid);
+        }
+        Ok(())
+    }
+
+    /// Takes an application lock if that is possible now; returns false when it would have to wait.
+    pub fn try_lock(&mut self, database: i32, resource: &str, spid: i32, mode: LockMode) -> bool {
+        let same = |l: &&AppLock| l.database == database && l.resource == resource;
+        if self.locks.iter().filter(same).any(|l| l.spid != spid && !l.mode.compatible(mode)) {
+            return false;
+        }
+        let mine = |l: &&mut AppLock| l.database == database && l.resource == resource && l.spid == spid;
+        match self.locks.iter_mut().find(mine) {
+            Some(lock) => {
+                lock.count += 1;
+                if mode == LockMode::Exclusive {
+                    lock.mode = mode;
+                }
+            }
+            None => {
+                self.locks.push(AppLock { database, resource: resource.to_owned(), spid, mode, count: 1 });
+            }
+        }
+        true
+    }
+
+    /// Releases an application lock once; false when the session does not hold it.
+    pub fn unlock(&mut self, database: i32, resource: &str, spid: i32) -> bool {
+        let mine = |l: &AppLock| l.database == database && l.resource == resource && l.spid == spid;
+        let Some(at) = self.locks.iter().position(mine) else { return false };
+        self.locks[at].count -= 1;
+        if self.locks[at].count == 0 {
+            self.locks.remove(at);
+        }
+        true
+    }
+
+    /// Sessions whose context is the database, without `except`.
+    pub fn users_of(&self, database: i32, except: i32) -> Vec<i32> {
+        self.sessions
+            .values()
+            .filter(|s| s.spid != except && s.database == database)
+            .map(|s| s.spid)
+            .collect()
+    }
+
+    /// Why a session may not enter the database, if so.
+    pub fn entry_error(&self, db: &Database, login: &str, spid: i32) -> Option<SqlError> {
+        use super::database::{Access, State};
+        use super::mirroring::Role;
+        let name = &db.name;
+        if db.mirroring.as_ref().is_some_and(|m| m.role == Role::Mirror) {
+            return Some(raise(954, &[name]));
+        }
+        match db.state {
+            State::Online => {}
+            State::Restoring => return Some(raise(927, &[name])),
+            State::Recovering => return Some(raise(922, &[name])),
+            State::RecoveryPending => return Some(raise(945, &[name])),
+            State::Suspect => return Some(raise(926, &[name])),
+            State::Offline => return Some(raise(942, &[name])),
+        }
+        if db.held_by.is_some_and(|h| h != spid) {
+            return Some(raise(952, &[name]));
+        }
+        let sysadmin = self.logins.iter().any(|l| l.name.eq_ignore_ascii_case(login) && l.sysadmin);
+        match db.access {
+            Access::SingleUser if !self.users_of(db.id, spid).is_empty() => Some(raise(924, &[name])),
+            Access::RestrictedUser if !sysadmin => Some(raise(923, &[name])),
+            _ => None,
+        }
+    }
+
+    /// Takes a fault whose turn it is for this effect.
+    pub fn take_fault(&mut self) -> Option<SqlError> {
+        let mut due = None;
+        self.faults.retain_mut(|f| {
+            if f.after == 0 && due.is_none() {
+                due = Some(f.number);
+                return false;
+            }
+            f.after = f.after.saturating_sub(1);
+            true
+        });
+        due.map(|n| raise(n, &[]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance() -> Instance {
+        Instance::new(
+            "sql-ks1.contoso.com",
+            Some("PCHAT"),
+            Side::Backup,
+            (11, 0, 7001),
+            vec![],
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn an_exclusive_application_lock_has_one_owner_and_goes_with_its_session() {
+        let mut i = instance();
+        let a = i.open_session("sa", "h", "p", Timestamp::UNIX_EPOCH);
+        let b = i.open_session("sa", "h", "p", Timestamp::UNIX_EPOCH);
+        assert!(i.try_lock(1, "x", a, LockMode::Exclusive));
+        assert!(!i.try_lock(1, "x", b, LockMode::Exclusive));
+        assert!(i.try_lock(1, "X", b, LockMode::Exclusive), "resources are compared byte by byte");
+        assert!(i.try_lock(4, "x", b, LockMode::Exclusive), "locks are per database");
+        i.close_session(a);
+        assert!(i.try_lock(1, "x", b, LockMode::Exclusive));
+    }
+
+    #[test]
+    fn kill_ends_idle_sessions_and_names_what_it_cannot_end() {
+        let mut i = instance();
+        let a = i.open_session("sa", "h", "p", Timestamp::UNIX_EPOCH);
+        let b = i.open_session("sa", "h", "p", Timestamp::UNIX_EPOCH);
+        assert_eq!(i.kill(a, a).unwrap_err().number, 6104);
+        i.kill(b, a).expect("killed");
+        assert_eq!(i.kill(b, a).unwrap_err().number, 6106);
+        assert_eq!(i.kill(7, a).unwrap_err().number, 6107);
+    }
+}

@@ -1,0 +1,230 @@
+//! The status of a `PersistentChatPool`: what was seen, what is planned, what was done.
+//!
+//! Everything here is a copy for people and tools to read. Decisions are taken from observation and from the journal
+//! on the backup instance, never from this. Lists are bounded, and no field changes while nothing happens.
+
+use crate::pool::Side;
+use jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The most entries of [`PersistentChatPoolStatus::history`].
+pub const HISTORY_LIMIT: usize = 10;
+
+/// What the operator last saw and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersistentChatPoolStatus {
+    /// The generation of the spec that this status and its conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The side that was seen serving the pool; absent while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_database: Option<Side>,
+    /// The running step of the transition, such as 3/8 ApplyLogs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub step: Option<String>,
+    /// How far the copy that is not active is behind, such as 3m12s; absent while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub lag: Option<String>,
+    /// One condition for each question that an operator of the pool asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The steps of the transition, done and to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanStatus>,
+    /// How much was or would be lost, as an interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<LossStatus>,
+    /// The approval that was given, kept here because the annotation may be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalStatus>,
+    /// A copy of the journal that stands on the backup instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalStatus>,
+    /// What was seen last at each server. It changes when something else is seen, not with each look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["server".into()]))]
+    pub observed: Vec<ObservedServer>,
+    /// The last transitions, the newest first, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub history: Vec<TransitionStatus>,
+}
+
+/// The answer to one question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// The question, such as Ready, FailoverReady or SplitBrainSuspected.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 64))]
+    pub type_: String,
+    /// The answer: True, False or Unknown.
+    pub status: ConditionStatus,
+    /// Why, in one word.
+    #[schemars(length(min = 1, max = 64))]
+    pub reason: String,
+    /// Why, in one sentence.
+    #[serde(default)]
+    #[schemars(length(max = 2048))]
+    pub message: String,
+    /// The generation of the spec that the answer speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When the answer last changed.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub last_transition_time: Timestamp,
+}
+
+/// The answer of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum ConditionStatus {
+    /// Yes.
+    True,
+    /// No.
+    False,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// The steps of a transition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStatus {
+    /// What kind of transition it is, such as ForcedFailover.
+    #[schemars(length(max = 64))]
+    pub transition: String,
+    /// Digest of what an approval would accept; absent while nothing has to be approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub digest: Option<String>,
+    /// The steps in their order.
+    #[schemars(length(max = 32))]
+    pub steps: Vec<StepStatus>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepStatus {
+    /// The name of the step, such as ApplyLogs.
+    #[schemars(length(max = 64))]
+    pub name: String,
+    /// How far it is.
+    pub state: StepState,
+    /// What it acts on, such as mgc on sql-ks1\PCHAT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub target: Option<String>,
+    /// What was found or done, or why it is blocked and what helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub message: Option<String>,
+}
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum StepState {
+    /// Seen to be done.
+    Done,
+    /// The one that is carried out, or would be.
+    Next,
+    /// To come.
+    Pending,
+    /// It cannot go on without help.
+    Blocked,
+}
+
+/// How much was or would be lost. Absent bounds are unknown, which is not the same as nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LossStatus {
+    /// Messages before this moment are safe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub safe_until: Option<Timestamp>,
+    /// Nothing was written to the lost side after this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub at_most_until: Option<Timestamp>,
+    /// What the bounds rest on.
+    #[schemars(length(max = 2048))]
+    pub explanation: String,
+}
+
+/// An approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalStatus {
+    /// The digest that was approved.
+    #[schemars(length(max = 64))]
+    pub digest: String,
+    /// When the approval was first seen.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub seen_at: Timestamp,
+}
+
+/// A copy of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalStatus {
+    /// The epoch of the owner.
+    pub epoch: i64,
+    /// Who carries the transition out.
+    #[schemars(length(max = 256))]
+    pub executor: String,
+    /// The transition as it stands at the far end, in JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3700))]
+    pub transition: Option<String>,
+}
+
+/// What was seen last at one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedServer {
+    /// The server, such as sql-ks1\PCHAT.
+    #[schemars(length(max = 300))]
+    pub server: String,
+    /// What was seen, in one sentence; that it does not answer, where it does not.
+    #[schemars(length(max = 1024))]
+    pub state: String,
+    /// Since when it has been so.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub since: Timestamp,
+}
+
+/// A transition that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TransitionStatus {
+    /// The identity of the transition.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// What kind of transition it was, such as ForcedFailover.
+    #[schemars(length(max = 64))]
+    pub transition: String,
+    /// The side that it led to.
+    pub to: Side,
+    /// When it began.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub finished_at: Timestamp,
+    /// How it ended, in one sentence.
+    #[schemars(length(max = 1024))]
+    pub outcome: String,
+    /// What it lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<LossStatus>,
+}

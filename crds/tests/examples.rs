@@ -1,0 +1,79 @@
+//! The examples are what a user copies: each must load, and mean what it says.
+
+mod support;
+
+use pchat_crds::{Encryption, Mode, Side};
+use support::{example, load_pool};
+
+#[test]
+fn every_example_is_valid() {
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut pools = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let text = if name.ends_with(".yaml") { example(&name) } else { continue };
+        if !text.contains("kind: PersistentChatPool") {
+            continue;
+        }
+        pools += 1;
+        match load_pool(&text) {
+            Ok(manifest) => {
+                manifest.pool.validate_cel().unwrap_or_else(|errors| panic!("{name}: {errors:?}"))
+            }
+            Err(error) => panic!("{name}:\n{error}"),
+        }
+    }
+    assert!(pools >= 5, "only {pools} examples of a pool were found");
+}
+
+#[test]
+fn a_failover_differs_from_the_calm_pool_by_what_its_head_says() {
+    let calm = load_pool(&example("pool.yaml")).unwrap().pool.spec;
+    let failover = load_pool(&example("failover.yaml")).unwrap().pool.spec;
+    assert_eq!((calm.active_database, calm.mode), (Side::Primary, Mode::Plan));
+    let mut turned = calm;
+    turned.active_database = Side::Backup;
+    turned.mode = Mode::Enforce;
+    turned.max_data_loss_minutes = Some(15);
+    assert_eq!(turned, failover);
+}
+
+#[test]
+fn what_is_left_out_has_the_careful_default() {
+    let spec = load_pool(&example("pool.yaml")).unwrap().pool.spec;
+    assert_eq!(spec.database_name.as_str(), "mgc");
+    assert_eq!(spec.silent_for.to_string(), "5m");
+    assert_eq!(spec.max_data_loss_minutes, None);
+    assert!(!spec.low_latency_between_sites);
+    assert_eq!(spec.sql_server.encryption, Encryption::Required);
+    assert_eq!(spec.management_shell.configuration_name.as_str(), "Microsoft.PowerShell");
+    assert_eq!(spec.deadlines, pchat_crds::Deadlines::default());
+    assert_eq!(spec.backup.declared_active_servers(), spec.backup.chat_servers);
+}
+
+#[test]
+fn what_a_server_says_for_itself_wins() {
+    let manifest = load_pool(&example("overrides.yaml")).unwrap();
+    let spec = &manifest.pool.spec;
+    let primary = spec.sql_access(&spec.primary.database);
+    assert_eq!((primary.encryption, primary.credentials.as_str()), (Encryption::LoginOnly, "pchat-sql"));
+    let backup = spec.sql_access(&spec.backup.database);
+    assert_eq!((backup.encryption, backup.credentials.as_str()), (Encryption::Required, "pchat-sql-ks"));
+    let authority = manifest.secrets.authority(backup.ca.as_ref(), Some(&backup.credentials)).unwrap();
+    assert!(authority.unwrap().starts_with(b"-----BEGIN CERTIFICATE-----"));
+    assert_eq!(spec.primary.mirror.server(), None);
+    let mirror = spec.backup.mirror.server().unwrap();
+    assert_eq!((mirror.port, spec.sql_access(&mirror).encryption), (Some(14330), Encryption::Plaintext));
+    assert_eq!(manifest.secrets.login(&"pchat-sql".into()).unwrap().password, "change-me");
+}
+
+#[test]
+fn the_definition_in_the_tree_is_up_to_date() {
+    let path = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("persistentchatpools.yaml");
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == pchat_crds::crd::yaml().unwrap(),
+        "crds/persistentchatpools.yaml is stale; write it again with:\n  \
+         cargo run -p pchat-crds --bin crdgen > crds/persistentchatpools.yaml"
+    );
+}

@@ -3,7 +3,7 @@
 //! Each type answers for its own schema: the longest text it takes and the rules it must keep, with the sentence that
 //! a person reads when it does not. The types carry the text unchanged; they never normalise it, because it is sent
 //! to servers and compared with what servers say. Rules are CEL, so that the API server and the manifest reader hold
-//! the same ones.
+//! the same ones; their regular expressions keep to what RE2 and Rust's engine read alike (no `\s`, no `\d`).
 
 use kube::core::{Rule, validate};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -85,7 +85,7 @@ text!(
 text!(
     /// The name of a data centre, for people.
     SiteName, 100,
-    [(r"self.matches('^[^\\s\\x00-\\x1f]')&& self.matches('^[^\\x00-\\x1f]*$')", "expected a name that begins with a visible character, on one line")]
+    [(r"self.matches('^[^ \\x00-\\x1f]') && self.matches('^[^\\x00-\\x1f]*$')", "expected a name that begins with a visible character, on one line")]
 );
 
 text!(
@@ -113,7 +113,7 @@ text!(
     DatabaseName, 100,
     [
         (
-            r"self.matches('^[^\\s\\x00-\\x1f]') && self.matches('^[^\\x00-\\x1f]*[^\\s\\x00-\\x1f]$')",
+            r"self.matches('^[^ \\x00-\\x1f]') && self.matches('^[^\\x00-\\x1f]*[^ \\x00-\\x1f]$')",
             "expected the name of a database, without a blank at its beginning or end and on one line"
         ),
         (

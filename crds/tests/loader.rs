@@ -41,6 +41,17 @@ fn a_broken_rule_names_the_line_and_what_stands_there() {
 }
 
 #[test]
+fn a_name_that_could_leave_its_folder_is_refused() {
+    let text = edit(&example("pool.yaml"), "name: chat\n", "name: ../Chat\n");
+    assert_eq!(
+        lines(load_pool(&text)),
+        [
+            "1.yaml:7: metadata.name: expected lower-case letters, digits, - and . as the name of an object; found '../Chat'"
+        ]
+    );
+}
+
+#[test]
 fn a_field_that_resembles_nothing_gets_the_list_of_what_is_known() {
     let text = edit(
         &example("pool.yaml"),

@@ -153,6 +153,10 @@ fn take_pool(document: &Document, problems: &mut Vec<Problem>) -> Option<Persist
         broken.push(path.to_owned());
         problems.push(document.marks.problem(path, complaint));
     });
+    check_name(document, &mut |path, complaint| {
+        broken.push(path.to_owned());
+        problems.push(document.marks.problem(path, complaint));
+    });
     cel::check(&value, document, &broken, problems);
     if !broken.is_empty() {
         return None;
@@ -183,6 +187,7 @@ fn take_secret(document: &Document, secrets: &mut FoundSecrets, problems: &mut V
     check(&schema, &document.value, "", &mut |path, complaint| {
         problems.push(document.marks.problem(path, complaint));
     });
+    check_name(document, &mut |path, complaint| problems.push(document.marks.problem(path, complaint)));
     let mut data = BTreeMap::new();
     for (key, text) in entries(&document.value, "data") {
         // Line breaks inside are what `base64` prints for long values.
@@ -207,6 +212,24 @@ fn take_secret(document: &Document, secrets: &mut FoundSecrets, problems: &mut V
         return;
     }
     secrets.by_name.insert(name, (Secret::new(text("namespace"), data), place));
+}
+
+/// The name of an object as the API server wants it (RFC 1123 subdomain). It also becomes a part of file names.
+fn check_name(document: &Document, report: &mut impl FnMut(&str, Complaint)) {
+    let Some(name) = document.value["metadata"]["name"].as_str().filter(|name| !name.is_empty()) else {
+        return;
+    };
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let labels_are_good = name.split('.').all(|label| {
+        label.bytes().all(|byte| plain(byte) || byte == b'-')
+            && label.bytes().next().is_some_and(plain)
+            && label.bytes().last().is_some_and(plain)
+    });
+    if !labels_are_good {
+        let sentence = "expected lower-case letters, digits, - and . as the name of an object".to_owned();
+        let found = found(&Value::from(name), "metadata.name");
+        report("metadata.name", Complaint::Rule { sentence, found: Some(found) });
+    }
 }
 
 fn entries<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = (&'a String, &'a str)> {

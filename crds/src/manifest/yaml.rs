@@ -274,7 +274,7 @@ impl Walk {
                 }
             }
         }
-        reading.incomplete |= self.unreadable;
+        reading.incomplete |= self.unreadable || !self.problems.is_empty();
         problems.append(&mut self.problems);
     }
 }

@@ -1,13 +1,29 @@
 //! Decides what a Persistent Chat pool still needs, and why.
 //!
-//! [`plan`] is one total, pure function from a pool's declaration, what was observed of it, the journal
-//! at the far end and the time, to a [`Plan`]. It never does I/O, never reads a clock, and never
-//! remembers: every executor that sees the same facts gets the same plan.
+//! [`plan`] is one total, pure function from a pool's declaration, what was observed of it (the journal at the far end
+//! included), what the run brings along and the time, to a [`Plan`](plan::Plan). It never does I/O, never reads a
+//! clock, and never remembers: every executor that sees the same facts gets the same plan.
 //!
 //! Read [`policy`] beside the decision table of the documentation: it is the same table.
 
+pub mod chain;
+mod copy;
 pub mod facts;
+mod hazards;
 pub mod journal;
+mod loss;
 pub mod lsn;
+mod next;
+mod other_side;
+mod ownership;
 pub mod plan;
+pub mod policy;
 pub mod pool;
+mod steps;
+mod stops;
+mod words;
+
+pub use next::{BATCH_BYTES, BATCH_FILES, deciding_row, plan};
+pub use other_side::FRESH;
+pub use ownership::LAPSE;
+pub use steps::{MIRROR_GRACE, SERVERS_DEADLINE};

@@ -1,0 +1,102 @@
+//! What the copy on the backup instance is: still being restored, recovered by us, or ONLINE with or without proof
+//! of where it comes from.
+//!
+//! An ONLINE database counts as the recovered one only with provenance. No file proves nothing.
+
+use crate::chain::{self, Course};
+use crate::facts::{Database, DatabaseState, Facts, PoolState};
+use crate::journal::Transition;
+use crate::lsn::Position;
+
+/// State of the backup instance's copy, as far as the transition is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Copy {
+    /// RESTORING or STANDBY: logs can be applied.
+    Restoring,
+    /// ONLINE, and the open transition's own record names its fork point: closes everything before it.
+    Vouched,
+    /// ONLINE, and the pool uses it: what is left is the rest of the runbook.
+    Delivered,
+    /// ONLINE, and a readable file ends exactly at its fork point, with none beyond.
+    Proved,
+    /// ONLINE, and nothing proves that it holds everything that was shipped; the reason in words.
+    Unproved(String),
+    /// In a state that no step goes on from; which, in words.
+    Unusable(String),
+    /// Being recovered by the server right now.
+    Recovering,
+}
+
+impl Copy {
+    /// Whether the steps up to and with RecoverDatabase are closed by outcome.
+    pub fn is_recovered(&self) -> bool {
+        matches!(self, Copy::Vouched | Copy::Delivered)
+    }
+
+    /// Whether it is ONLINE at all.
+    pub fn is_online(&self) -> bool {
+        matches!(self, Copy::Vouched | Copy::Delivered | Copy::Proved | Copy::Unproved(_))
+    }
+}
+
+/// Where an ONLINE copy left the fork that it was shipped on, if its log tells.
+pub(crate) fn fork_point(db: &Database) -> Option<Position> {
+    let r = db.recovered.as_ref()?;
+    Some(Position { lsn: r.fork_point?, fork: r.from_fork? })
+}
+
+/// Judges the copy. `open` is the open transition, if there is one.
+pub(crate) fn judge(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
+    match db.state {
+        DatabaseState::Restoring if db.mirroring.is_some() => {
+            Copy::Unusable("is a mirror or waits for its partner: remove mirroring there first".into())
+        }
+        DatabaseState::Restoring => Copy::Restoring,
+        DatabaseState::Online if db.standby => Copy::Restoring,
+        DatabaseState::Online => online(facts, db, open),
+        DatabaseState::Recovering => Copy::Recovering,
+        DatabaseState::RecoveryPending => Copy::Unusable("is RECOVERY_PENDING".into()),
+        DatabaseState::Suspect => Copy::Unusable("is SUSPECT".into()),
+        DatabaseState::Emergency => Copy::Unusable("is in EMERGENCY".into()),
+        DatabaseState::Offline => Copy::Unusable("is OFFLINE".into()),
+    }
+}
+
+fn online(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
+    let point = fork_point(db);
+    let record = open.and_then(|t| t.recovery.as_ref());
+    if let (Some(point), Some(record)) = (point, record)
+        && record.lsn == point.lsn
+        && record.fork == point.fork
+    {
+        return Copy::Vouched;
+    }
+    if facts.shell.pool_state.value().is_some_and(|(_, s)| *s == PoolState::FailedOver) {
+        return Copy::Delivered;
+    }
+    let Some(point) = point else {
+        return Copy::Unproved("its log does not tell where it was recovered".into());
+    };
+    let Some(backups) = facts.backups.value() else {
+        let why = facts.backups.why().unwrap_or("they were not read");
+        return Copy::Unproved(format!("no log backup can be held against it: {why}"));
+    };
+    let own = db.recovered.as_ref().map(|r| r.fork);
+    let ends_there = chain::sets(backups, &db.name)
+        .iter()
+        .any(|(_, s)| s.last_lsn == point.lsn && s.fork == point.fork && s.first_lsn < s.last_lsn);
+    let beyond: Vec<String> = chain::judge(backups, &db.name, point, own).iter().flat_map(beyond).collect();
+    match (ends_there, beyond.is_empty()) {
+        (true, true) => Copy::Proved,
+        (_, false) => Copy::Unproved(format!("files go beyond it: {}", crate::words::list(beyond))),
+        (false, true) => Copy::Unproved(format!("no readable log backup ends at LSN {}", point.lsn)),
+    }
+}
+
+/// Files that a course holds behind its start, or may hold.
+fn beyond(course: &Course) -> Vec<String> {
+    let readable = course.links.iter().map(|l| l.file.name.clone());
+    let strays = course.gap.iter().chain(&course.foreign).map(|s| s.name.clone());
+    let unknown = course.unknown.iter().map(|(what, why)| format!("{what} ({why})"));
+    readable.chain(strays).chain(unknown).collect()
+}

@@ -1,0 +1,152 @@
+//! The dangers that only a person may accept, all at once, and the digest that names them.
+//!
+//! An approval covers the set of hazards that it named, and any subset of it at the same or a later LSN. It never
+//! depends on times, counts, order or epochs (but for the one hazard that is about an owner). What it covered is kept
+//! in the open transition, so that the question is not asked again by a smaller set.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::chain::Course;
+use crate::journal::{Accepted, Run, Transition};
+use crate::lsn::Position;
+use crate::plan::{Hazard, Reason};
+use crate::pool::Pool;
+
+/// Hazards of one course.
+pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
+    let mut out = Vec::new();
+    for choice in &course.choices {
+        let stays = choice.fork == choice.at.fork;
+        let files = choice.files.join("|");
+        out.push(Hazard {
+            reason: Reason::ForkAmbiguous,
+            subject: format!("{}{files}", if stays { "!" } else { "" }),
+            lsn: Some(choice.at.lsn),
+            fork: Some(choice.fork),
+            sentence: if stays {
+                format!(
+                    "{} changes the recovery fork at LSN {} and is left out: what only it holds is given up",
+                    choice.files.join(", "),
+                    choice.at.lsn
+                )
+            } else {
+                format!(
+                    "{database} follows fork {} from LSN {} on: what the old principal wrote behind that is given up",
+                    choice.fork, choice.at.lsn
+                )
+            },
+        });
+    }
+    for stray in &course.foreign {
+        out.push(Hazard {
+            reason: Reason::ForkAmbiguous,
+            subject: stray.name.clone(),
+            lsn: Some(course.end.lsn),
+            fork: Some(stray.first_fork),
+            sentence: format!(
+                "{} belongs to fork {}, which {database} is not on; it can't be applied, and what it holds is given up",
+                stray.name, stray.first_fork
+            ),
+        });
+    }
+    if let Some(gap) = &course.gap {
+        out.push(Hazard {
+            reason: Reason::LogChainGap,
+            subject: gap.name.clone(),
+            lsn: Some(course.end.lsn),
+            fork: Some(course.end.fork),
+            sentence: format!(
+                "a log backup is missing: the chain ends at LSN {}, and the next readable file {} begins at LSN {}; \
+                 everything from the end of the chain on is given up",
+                course.end.lsn, gap.name, gap.first_lsn
+            ),
+        });
+    }
+    for (what, why) in &course.unknown {
+        out.push(Hazard {
+            reason: Reason::BackupsUnknown,
+            subject: what.clone(),
+            lsn: Some(course.end.lsn),
+            fork: Some(course.end.fork),
+            sentence: format!("{what} can't be read ({why}); if it holds log backups, they are given up"),
+        });
+    }
+    out
+}
+
+/// Eight hexadecimal digits, as a person can read them out.
+pub(crate) fn digest(
+    pool: &Pool,
+    open: Option<&Transition>,
+    at: Option<Position>,
+    hazards: &BTreeSet<Hazard>,
+) -> String {
+    let mut h = Sha256::new();
+    let mut part = |text: &str| {
+        h.update((text.len() as u64).to_be_bytes());
+        h.update(text.as_bytes());
+    };
+    part(&pool.fqdn.to_lowercase());
+    // Before a transition is open its id would be another one for each run.
+    part(&open.map_or(Uuid::nil(), |t| t.id).to_string());
+    part("forced failover");
+    part(&at.map_or_else(String::new, |p| format!("{}@{}", p.lsn, p.fork)));
+    let mut lines: Vec<String> =
+        hazards.iter().map(|h| format!("{}:{:?}", key(h), h.lsn.map(|l| l.0))).collect();
+    lines.sort();
+    lines.dedup();
+    for line in &lines {
+        part(line);
+    }
+    let hash = h.finalize();
+    format!("{:02x}{:02x}-{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+}
+
+/// Kind, subject and fork of a hazard, short enough to be kept in the journal.
+fn key(h: &Hazard) -> String {
+    let fork = h.fork.map_or_else(String::new, |f| f.to_string());
+    let hash =
+        Sha256::digest(format!("{:?}\u{0}{}\u{0}{fork}", h.reason, h.subject.to_lowercase()).as_bytes());
+    hash.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// What an approval of these hazards covers.
+pub(crate) fn cover(at: Option<Position>, hazards: &BTreeSet<Hazard>) -> Accepted {
+    Accepted { at, hazards: hazards.iter().map(|h| (key(h), h.lsn)).collect() }
+}
+
+/// Whether what was accepted earlier covers `hazards` at `at`.
+pub(crate) fn covers(accepted: &Accepted, at: Option<Position>, hazards: &BTreeSet<Hazard>) -> bool {
+    let later = match (accepted.at, at) {
+        (Some(then), Some(now)) => now.lsn >= then.lsn,
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    later
+        && hazards.iter().all(|h| {
+            let key = key(h);
+            accepted.hazards.iter().any(|(k, lsn)| *k == key && *lsn <= h.lsn)
+        })
+}
+
+/// Whether a person accepted these hazards: `Some(true)` if that is written at the far end, `Some(false)` if only the run
+/// knows it so far, `None` if nobody did.
+pub(crate) fn accepted(
+    run: &Run,
+    open: Option<&Transition>,
+    at: Option<Position>,
+    hazards: &BTreeSet<Hazard>,
+    digest: &str,
+) -> Option<bool> {
+    if hazards.is_empty() {
+        return None;
+    }
+    let kept = open.and_then(|t| t.accepted.as_ref());
+    if kept.is_some_and(|a| covers(a, at, hazards)) {
+        return Some(true);
+    }
+    run.approvals.iter().any(|a| a.trim().eq_ignore_ascii_case(digest)).then_some(false)
+}

@@ -1,0 +1,163 @@
+//! What the side that the pool is to leave looks like: serving, half alive, damaged or silent.
+//!
+//! Fails closed: whatever answers and is not plainly silent is a danger of two writable sides until a person says
+//! otherwise. Silence is judged by the executor's clock, from the first look of an unbroken series.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::facts::{Contact, DatabaseState, Facts, InstanceState, Role};
+use crate::plan::{Hazard, Reason};
+use crate::pool::{InstanceId, Partner, Pool, Side};
+use crate::words::{after, instance, time};
+
+/// Before the point of no return, both partners must have been looked at this recently.
+pub const FRESH: SignedDuration = SignedDuration::from_secs(30);
+
+/// The other side, summed up over both partners.
+#[derive(Clone, Debug)]
+pub(crate) struct OtherSide {
+    /// The partner that serves users, if one does.
+    pub serves: Option<InstanceId>,
+    /// What keeps a failover from being forced, unless a person accepts it.
+    pub hazards: Vec<Hazard>,
+    /// The later of the partners' first silences; `None` when none is silent.
+    pub silent_since: Option<Timestamp>,
+    /// When every partner had answered that it does not serve: nothing was stored after this.
+    pub stopped_at: Option<Timestamp>,
+    /// Start of the older of the two looks.
+    pub looked_at: Timestamp,
+    /// What was seen, in words.
+    pub seen: String,
+}
+
+impl OtherSide {
+    /// Until when silence must still be waited for, if it is too young.
+    pub fn too_young(&self, pool: &Pool, now: Timestamp) -> Option<Timestamp> {
+        let until = after(self.silent_since?, pool.silent_for);
+        (until > now).then_some(until)
+    }
+
+    /// Judges the partners on `side`. A partner declared absent counts as silent.
+    pub fn look(pool: &Pool, facts: &Facts, side: Side, now: Timestamp) -> Self {
+        let mut it = OtherSide {
+            serves: None,
+            hazards: Vec::new(),
+            silent_since: None,
+            stopped_at: None,
+            looked_at: now,
+            seen: String::new(),
+        };
+        let mut seen = Vec::new();
+        let mut stopped = Vec::new();
+        for partner in [Partner::Database, Partner::Mirror] {
+            let id = InstanceId::new(side, partner);
+            if pool.instance(id).is_none() {
+                continue;
+            }
+            let name = instance(pool, id);
+            let Some(f) = facts.instances.get(&id) else {
+                it.silent_since = Some(now);
+                seen.push(format!("{name} was not looked at yet"));
+                stopped.push(None);
+                continue;
+            };
+            it.looked_at = it.looked_at.min(f.at);
+            match (&f.contact, f.state.value()) {
+                (Contact::Silent { since, tries, detail }, _) => {
+                    it.silent_since = Some(it.silent_since.map_or(*since, |s| s.max(*since)));
+                    seen.push(format!(
+                        "{name} does not answer ({detail}; {} since {})",
+                        crate::words::count(*tries as usize, "look"),
+                        time(*since, now)
+                    ));
+                    stopped.push(None);
+                }
+                (Contact::Unusable { detail }, _) => {
+                    it.alive(id, format!("{name} is alive but can't be asked: {detail}"), &mut seen);
+                    stopped.push(None);
+                }
+                (Contact::Answers, None) => {
+                    let why = f.state.why().unwrap_or("its state was not read");
+                    it.alive(id, format!("{name} answers but can't be asked: {why}"), &mut seen);
+                    stopped.push(None);
+                }
+                (Contact::Answers, Some(state)) => {
+                    stopped.push(it.answers(pool, id, &name, state, &mut seen).then_some(f.state.at()));
+                }
+            }
+        }
+        if it.serves.is_some() {
+            it.hazards.clear();
+        }
+        // The database may have stopped while the answer was on its way.
+        if !stopped.is_empty() {
+            let all: Option<Vec<Timestamp>> = stopped.into_iter().collect();
+            it.stopped_at = all.and_then(|a| a.into_iter().max()).map(|t| after(t, FRESH).min(now));
+        }
+        it.seen = seen.join("; ");
+        it
+    }
+
+    /// Takes in a partner that answered; true if it is certain that it does not serve.
+    fn answers(
+        &mut self,
+        pool: &Pool,
+        id: InstanceId,
+        name: &str,
+        state: &InstanceState,
+        seen: &mut Vec<String>,
+    ) -> bool {
+        let mgc = &pool.database;
+        let Some(db) = &state.database else {
+            self.alive(id, format!("{name} answers and has no database {mgc}"), seen);
+            return true;
+        };
+        if db.serves() {
+            seen.push(format!("{mgc} on {name} is ONLINE"));
+            self.serves.get_or_insert(id);
+            return false;
+        }
+        if db.mirroring.as_ref().is_some_and(|m| m.role == Role::Mirror) {
+            let sentence = format!(
+                "{name} answers as the mirror of {mgc} and may hold messages that were never shipped; recovering the backup \
+                 gives them up"
+            );
+            seen.push(format!("{mgc} on {name} is a mirror"));
+            self.hazard(Reason::MirrorHoldsCommits, id, sentence);
+            return true;
+        }
+        let word = match db.state {
+            DatabaseState::Suspect => "SUSPECT",
+            DatabaseState::RecoveryPending => "RECOVERY_PENDING",
+            DatabaseState::Emergency => "EMERGENCY",
+            DatabaseState::Recovering => "RECOVERING",
+            DatabaseState::Restoring => "RESTORING",
+            DatabaseState::Offline => "OFFLINE",
+            DatabaseState::Online => "in STANDBY",
+        };
+        match db.state {
+            DatabaseState::Suspect | DatabaseState::RecoveryPending | DatabaseState::Emergency => {
+                seen.push(format!("{mgc} on {name} is {word}"));
+                let sentence = format!(
+                    "{mgc} on {name} is {word}: the end of its log may still be saved by BACKUP LOG ... WITH NO_TRUNCATE; \
+                     recovering the backup without it gives that up"
+                );
+                self.hazard(Reason::PrimaryDamaged, id, sentence);
+            }
+            _ => self.alive(id, format!("{name} answers, and {mgc} there is {word}"), seen),
+        }
+        db.state != DatabaseState::Recovering
+    }
+
+    fn alive(&mut self, id: InstanceId, what: String, seen: &mut Vec<String>) {
+        let sentence = format!("{what}; if it comes back to serving, two sides are written to");
+        seen.push(what);
+        self.hazard(Reason::PrimaryMayBeAlive, id, sentence);
+    }
+
+    fn hazard(&mut self, reason: Reason, id: InstanceId, sentence: String) {
+        let subject =
+            format!("{}/{}", id.side, if id.partner == Partner::Database { "database" } else { "mirror" });
+        self.hazards.push(Hazard { reason, subject, lsn: None, fork: None, sentence });
+    }
+}

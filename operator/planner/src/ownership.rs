@@ -1,0 +1,76 @@
+//! Who may act: rule 5, intent is accepted once.
+//!
+//! Nobody owns the pool without an open transition. A run takes one over only from the owner that it saw at its first
+//! look, or from one whose mark has lapsed in the far end's own clock; displaced by the same intent it stands by.
+
+use jiff::SignedDuration;
+
+use crate::facts::InstanceState;
+use crate::journal::{Epoch, Owner, Run, Transition};
+use crate::plan::{Hazard, Reason};
+use crate::pool::Side;
+use crate::words::after;
+
+/// An owner that has not renewed its mark for this long is taken for gone.
+pub const LAPSE: SignedDuration = SignedDuration::from_mins(2);
+
+/// What a run may do about ownership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ownership {
+    /// The open transition is this run's.
+    Mine(Epoch),
+    /// Nobody's: no transition is open. What the owner's property holds has to be named when taking over.
+    Free(Option<Epoch>),
+    /// Somebody else's, and this run may take it over.
+    Takeable(Option<Epoch>),
+    /// A live owner wants the same: stand by.
+    StandBy(Owner),
+    /// A live owner wants the opposite.
+    Conflict(Owner),
+}
+
+/// The open transition, if there is one.
+pub(crate) fn open(state: &InstanceState) -> Option<&Transition> {
+    state.journal.transition.as_ref().filter(|t| t.is_open())
+}
+
+/// Judges the owner at the far end for a run that wants the pool on `intent`.
+pub(crate) fn judge(state: &InstanceState, run: &Run, intent: Side) -> Ownership {
+    let owner = state.journal.owner.as_ref();
+    let epoch = owner.map(|o| o.epoch.clone());
+    let Some(transition) = open(state) else {
+        return Ownership::Free(epoch);
+    };
+    let Some(owner) = owner else {
+        // Open, with nobody's name on it: released by a hand, or a batch that died half-way.
+        return Ownership::Takeable(None);
+    };
+    // The next token counts as well: the reply to the take-over may have been lost.
+    if run.epoch.as_ref() == Some(&owner.epoch) || run.next_epoch == owner.epoch {
+        return Ownership::Mine(owner.epoch.clone());
+    }
+    if after(owner.mark, LAPSE) <= state.clock {
+        return Ownership::Takeable(epoch);
+    }
+    if transition.intent != intent {
+        return Ownership::Conflict(owner.clone());
+    }
+    if run.first_look.as_ref() == Some(&epoch) && run.epoch.is_none() {
+        return Ownership::Takeable(epoch);
+    }
+    Ownership::StandBy(owner.clone())
+}
+
+/// The danger of taking over from a live owner with the opposite intent.
+pub(crate) fn hazard(owner: &Owner, intent: Side) -> Hazard {
+    Hazard {
+        reason: Reason::IntentConflict,
+        subject: owner.epoch.0.clone(),
+        lsn: None,
+        fork: None,
+        sentence: format!(
+            "{} is moving the pool to the other side right now; taking over displaces it and works towards {intent}",
+            owner.executor
+        ),
+    }
+}

@@ -1,0 +1,477 @@
+//! The steps of a forced failover, each with what it needs, what it brings about, and what was observed of it.
+//!
+//! Tells which steps are done; never which action comes next (that is `next`) and never whether a failover may be
+//! forced (that is `policy`). Once the copy is recovered the steps before it are closed by outcome: live users have sessions
+//! and a returning primary writes files, and neither re-opens anything.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::copy::Copy;
+use crate::facts::{Contact, MirroringState, PoolState, Role, Secondary, UserAccess};
+use crate::next::{BACKUP, BACKUP_MIRROR};
+use crate::ownership::Ownership;
+use crate::plan::{Step, StepId, StepState};
+use crate::policy::Evidence;
+use crate::words::{after, count, instance, list, time};
+
+/// How long chat servers may take to get the new list and to connect before it is a warning.
+pub const SERVERS_DEADLINE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a new mirroring session may take to synchronise before it is a stop.
+pub const MIRROR_GRACE: SignedDuration = SignedDuration::from_mins(1);
+
+/// What is known about the list of active chat servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Servers {
+    /// Not known, and why.
+    Unknown(String),
+    /// Another list than the declared one; the present one in words.
+    Differ(String),
+    /// Set, but not yet everywhere; what is missing, and until when that is normal.
+    Waiting(String, Timestamp),
+    /// Set, but not everywhere after the deadline.
+    Late(String),
+    /// Set, replicated and used.
+    Done,
+}
+
+/// What is known about the mirror of the recovered database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mirror {
+    /// The site has none by declaration.
+    NotDeclared,
+    /// Both ends (or the principal alone, while the mirror can't be asked) synchronise.
+    Done,
+    /// No session.
+    Absent,
+    /// Being seeded.
+    Seeding(String),
+    /// The mirror's instance can't be asked, and there is no session yet.
+    Silent(String),
+    /// There is a session that does not synchronise.
+    Unhealthy(String),
+}
+
+impl Evidence<'_> {
+    /// Whether everything up to and with RecoverDatabase is closed by outcome.
+    pub fn closed(&self) -> bool {
+        match &self.copy {
+            Copy::Vouched | Copy::Delivered | Copy::Proved => true,
+            Copy::Unproved(_) => self.accepted.is_some(),
+            Copy::Restoring | Copy::Recovering | Copy::Unusable(_) => false,
+        }
+    }
+
+    /// When this run was last answered for `step` in the open transition.
+    pub fn asked(&self, step: StepId) -> Option<Timestamp> {
+        let id = self.open?.id;
+        self.run.asked.iter().filter(|a| a.transition == id && a.step == step).map(|a| a.at).max()
+    }
+
+    /// Log shipping still has to be quiesced: jobs enabled, or the evidence is not written.
+    pub fn unquiesced(&self) -> Option<&Secondary> {
+        let s = self.state.secondary.as_ref()?;
+        let written = self.open.and_then(|t| t.evidence.as_ref()).is_some_and(|e| e.secondary_id == s.id);
+        (!written || s.copy_job.enabled || s.restore_job.enabled).then_some(s)
+    }
+
+    /// Files that are needed and not whole in the copy folder.
+    pub fn uncopied(&self) -> usize {
+        let Some(course) = self.course() else { return 0 };
+        course.links.iter().filter(|l| !l.in_folder).count()
+            + course.unknown.iter().filter(|(name, _)| name.to_lowercase().ends_with(".trn")).count()
+    }
+
+    /// Starting the copy job would help: it exists, is idle, was not asked already, did not run since the transition was opened, and
+    /// there is something to copy. What it leaves is read on the share; a share that it can't reach must not make it loop.
+    pub fn copy_helps(&self) -> Option<&Secondary> {
+        let s = self.state.secondary.as_ref()?;
+        let opened = self.open?.opened;
+        let ran = s.copy_job.last_run.as_ref().is_some_and(|(ended, _)| *ended >= opened);
+        let share_known = self.facts.backups.value().is_some_and(|b| b.share.value().is_some());
+        (share_known
+            && self.uncopied() > 0
+            && !s.copy_job.running
+            && !ran
+            && self.asked(StepId::CopyBackups).is_none())
+        .then_some(s)
+    }
+
+    pub fn servers(&self) -> Servers {
+        let shell = &self.facts.shell;
+        let Some(servers) = shell.servers.value() else {
+            return Servers::Unknown(shell.servers.why().unwrap_or("not read").to_owned());
+        };
+        let sorted = |list: &[String]| {
+            let mut l: Vec<String> = list.iter().map(|s| s.to_lowercase()).collect();
+            l.sort();
+            l.dedup();
+            l
+        };
+        let wanted = sorted(&self.pool.backup.active_servers);
+        let active = sorted(&servers.active);
+        if wanted != active {
+            return Servers::Differ(if active.is_empty() { "none".into() } else { list(&active) });
+        }
+        let Some(open) = self.open else { return Servers::Done };
+        let mut missing = Vec::new();
+        match shell.replicated.value() {
+            None => missing
+                .push(format!("replication is unknown: {}", shell.replicated.why().unwrap_or("not read"))),
+            Some(map) => {
+                let late: Vec<&String> = wanted.iter().filter(|s| map.get(*s) != Some(&true)).collect();
+                if !late.is_empty() {
+                    missing.push(format!("not replicated to {}", list(late)));
+                }
+            }
+        }
+        let unseen: Vec<&String> = wanted.iter().filter(|s| !self.connected(s)).collect();
+        if !unseen.is_empty() {
+            missing.push(format!("no session of {} on {}", list(unseen), self.db.name));
+        }
+        if missing.is_empty() {
+            return Servers::Done;
+        }
+        let missing = missing.join("; ");
+        // A run that did not set the list itself can only count from the start of the transition.
+        let until = match self.asked(StepId::SetActiveServers) {
+            Some(at) => after(at, SERVERS_DEADLINE),
+            None => self.here(after(open.opened, SERVERS_DEADLINE)),
+        };
+        if until > self.now { Servers::Waiting(missing, until) } else { Servers::Late(missing) }
+    }
+
+    /// A moment of the far end's clock in the executor's.
+    pub fn here(&self, far: Timestamp) -> Timestamp {
+        after(self.now, far.duration_since(self.state.clock))
+    }
+
+    fn connected(&self, server: &str) -> bool {
+        let short = server.split('.').next().unwrap_or(server);
+        self.state.sessions.iter().any(|s| {
+            let host = s.host.trim().to_lowercase();
+            host == *server || host == short
+        })
+    }
+
+    pub fn mirror(&self) -> Mirror {
+        if self.pool.instance(BACKUP_MIRROR).is_none() {
+            return Mirror::NotDeclared;
+        }
+        let name = instance(self.pool, BACKUP_MIRROR);
+        let far = self.facts.instances.get(&BACKUP_MIRROR);
+        let far_state = far.filter(|f| f.contact == Contact::Answers).and_then(|f| f.state.value());
+        let healthy =
+            |s: MirroringState| matches!(s, MirroringState::Synchronizing | MirroringState::Synchronized);
+        match &self.db.mirroring {
+            Some(m) if m.role == Role::Principal && healthy(m.state) => match far_state {
+                None => Mirror::Done,
+                Some(state) => match state.database.as_ref().and_then(|d| d.mirroring.as_ref()) {
+                    Some(f) if healthy(f.state) && f.role == Role::Mirror => Mirror::Done,
+                    Some(f) => {
+                        Mirror::Unhealthy(format!("{name} sees its session as {:?}", f.state).to_lowercase())
+                    }
+                    None => Mirror::Unhealthy(format!("{name} knows of no session")),
+                },
+            },
+            Some(m) => Mirror::Unhealthy(format!(
+                "the session to {name} is {}",
+                format!("{:?}", m.state).to_lowercase()
+            )),
+            None => match (far, far_state) {
+                (_, Some(state)) if state.restore.is_some() => {
+                    Mirror::Seeding(format!("{name} is being seeded"))
+                }
+                (_, Some(_)) => Mirror::Absent,
+                (Some(f), None) => Mirror::Silent(match &f.contact {
+                    Contact::Silent { detail, .. } => format!("{name} does not answer: {detail}"),
+                    Contact::Unusable { detail } => format!("{name} can't be asked: {detail}"),
+                    Contact::Answers => {
+                        format!("{name}: {}", f.state.why().unwrap_or("its state was not read"))
+                    }
+                }),
+                (None, None) => Mirror::Silent(format!("{name} was not looked at yet")),
+            },
+        }
+    }
+}
+
+struct Line {
+    id: StepId,
+    target: String,
+    precondition: &'static str,
+    effect: String,
+    state: StepState,
+    why: String,
+    progress: Option<(u64, u64)>,
+}
+
+impl From<Line> for Step {
+    fn from(l: Line) -> Step {
+        Step {
+            id: l.id,
+            state: l.state,
+            target: l.target,
+            precondition: l.precondition.to_owned(),
+            effect: l.effect,
+            why: l.why,
+            progress: l.progress,
+        }
+    }
+}
+
+use StepState::{Done, Pending, Skipped};
+
+/// The steps of a forced failover in order, with what was observed: done, skipped or pending.
+pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
+    let here = instance(e.pool, BACKUP);
+    let db = format!("{} on {here}", e.db.name);
+    let by_outcome = || (Done, "closed by outcome: the copy is recovered".to_owned());
+    let mut lines = Vec::new();
+    let mut line =
+        |id, target: &str, precondition, effect: String, (state, why): (StepState, String), progress| {
+            lines.push(Step::from(Line {
+                id,
+                target: target.to_owned(),
+                precondition,
+                effect,
+                state,
+                why,
+                progress,
+            }));
+        };
+
+    line(
+        StepId::TakeOwnership,
+        &here,
+        "no live owner with another intent",
+        format!("{here} names this run as the owner"),
+        match &e.ownership {
+            Ownership::Mine(_) => (Done, "the transition is open and this run owns it".into()),
+            Ownership::Free(_) => (Pending, "no transition is open".into()),
+            Ownership::Takeable(_) => (Pending, "an open transition has no live owner".into()),
+            Ownership::StandBy(o) | Ownership::Conflict(o) => (
+                Pending,
+                format!("{} owns the open transition, last sign of life {}", o.executor, time(o.mark, e.now)),
+            ),
+        },
+        None,
+    );
+    line(
+        StepId::QuiesceLogShipping,
+        &format!("log shipping of {db}"),
+        "this run owns the transition",
+        "the evidence is written, both jobs are disabled, the restore job is idle".into(),
+        if e.closed() { by_outcome() } else { quiesce(e) },
+        None,
+    );
+    let (copied, progress) = if e.closed() { (by_outcome(), None) } else { copying(e) };
+    line(
+        StepId::CopyBackups,
+        &e.source.as_ref().map_or_else(|| "the share".into(), |s| format!("{} to {}", s.share, s.folder)),
+        "log shipping's copy job exists",
+        "every applicable file is whole in the copy folder".into(),
+        copied,
+        progress,
+    );
+    let (applied, progress) = if e.closed() { (by_outcome(), None) } else { applying(e) };
+    line(
+        StepId::ApplyLogs,
+        &db,
+        "the restore job is disabled and idle",
+        "nothing applicable is left, and that is known".into(),
+        applied,
+        progress,
+    );
+    line(
+        StepId::DisconnectSessions,
+        &db,
+        "the copy is in STANDBY; a restore is never ended",
+        "no reader is left".into(),
+        match (e.closed(), e.db.standby, e.state.sessions.len()) {
+            (true, ..) => by_outcome(),
+            (_, false, _) => (Done, "a RESTORING database has no sessions".into()),
+            (_, true, 0) => (Done, "no session reads it".into()),
+            (_, true, n) => match e.asked(StepId::DisconnectSessions) {
+                Some(_) => (
+                    Done,
+                    format!("{} came back; the next restore ends them in its own batch", count(n, "reader")),
+                ),
+                None => (Pending, format!("{} on the STANDBY copy", count(n, "reader"))),
+            },
+        },
+        None,
+    );
+    line(
+        StepId::RecoverDatabase,
+        &db,
+        "neither partner of the other side serves, the chain's end is known, log shipping is quiesced",
+        format!("{} is ONLINE, multi-user, and the journal vouches for it", e.db.name),
+        recover(e),
+        None,
+    );
+    line(
+        StepId::SetPoolState,
+        &format!("pool {}", e.pool.fqdn),
+        "the database is recovered",
+        "the pool is FailedOver".into(),
+        match e.pool_state() {
+            Some(PoolState::FailedOver) => (Done, "the pool is FailedOver".into()),
+            Some(PoolState::Normal) => (Pending, "the pool is Normal".into()),
+            None => (Pending, e.facts.shell.pool_state.why().unwrap_or("not read").to_owned()),
+        },
+        None,
+    );
+    line(
+        StepId::SetActiveServers,
+        &format!("pool {}", e.pool.fqdn),
+        "the pool is FailedOver",
+        format!("{} active, replicated, and connected", list(&e.pool.backup.active_servers)),
+        match e.servers() {
+            Servers::Done => (Done, "the list is as declared".into()),
+            Servers::Late(m) => (Done, format!("the list is as declared, but {m}")),
+            Servers::Waiting(m, _) => (Pending, format!("the list is set; {m}")),
+            Servers::Differ(now) => (Pending, format!("active: {now}")),
+            Servers::Unknown(why) => (Pending, why),
+        },
+        None,
+    );
+    line(
+        StepId::EstablishMirror,
+        &match e.pool.instance(BACKUP_MIRROR) {
+            Some(m) => format!("{db} and {m}"),
+            None => db.clone(),
+        },
+        "the database is recovered; a share for seeding",
+        "both ends synchronise".into(),
+        match e.mirror() {
+            Mirror::NotDeclared => (Skipped, format!("{} has no mirror by declaration", e.pool.backup.name)),
+            Mirror::Done => (Done, "the session synchronises".into()),
+            Mirror::Absent => (Pending, "no mirroring session".into()),
+            Mirror::Seeding(why) | Mirror::Silent(why) | Mirror::Unhealthy(why) => (Pending, why),
+        },
+        None,
+    );
+    line(
+        StepId::RemoveLogShipping,
+        &format!("log shipping of {db}"),
+        "the database is recovered; both jobs are idle",
+        format!("msdb knows no secondary for {}", e.db.name),
+        match &e.state.secondary {
+            None => (Done, "msdb knows no secondary".into()),
+            Some(s) => (Pending, format!("still receives from {}", s.primary_server)),
+        },
+        None,
+    );
+    line(
+        StepId::ReleaseOwnership,
+        &here,
+        "every other step is done",
+        "the transition is closed and nobody owns the pool".into(),
+        match e.open {
+            Some(_) => (Pending, "the transition is open".into()),
+            None => (Done, "no transition is open".into()),
+        },
+        None,
+    );
+    lines
+}
+
+fn quiesce(e: &Evidence) -> (StepState, String) {
+    let Some(s) = &e.state.secondary else {
+        return match &e.source {
+            Some(source) => {
+                (Skipped, format!("log shipping is gone already; its files are in {}", source.share))
+            }
+            None => (Skipped, "log shipping is gone already".into()),
+        };
+    };
+    if e.unquiesced().is_some() {
+        let enabled: Vec<&String> =
+            [&s.copy_job, &s.restore_job].into_iter().filter(|j| j.enabled).map(|j| &j.name).collect();
+        return match enabled.is_empty() {
+            true => (Pending, "both jobs are disabled, but the evidence is not written".into()),
+            false => (Pending, format!("enabled: {}", list(enabled))),
+        };
+    }
+    if s.restore_job.running {
+        return (Pending, format!("{} is still running; it is disabled, not stopped", s.restore_job.name));
+    }
+    (Done, "both jobs are disabled and the restore job is idle".into())
+}
+
+fn copying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
+    let Some(course) = e.course() else {
+        return ((Pending, "the log backups are not known".into()), None);
+    };
+    let (total, missing) = (course.links.len().max(e.uncopied()), e.uncopied());
+    let progress = Some(((total - missing) as u64, total as u64));
+    let what = format!("{missing} of {} not in the copy folder", count(total, "file"));
+    let line = match &e.state.secondary {
+        _ if missing == 0 => (Done, "every applicable file is whole in the copy folder".into()),
+        None => (Skipped, format!("{what}; the copy job is gone, they are read on the share")),
+        Some(s) if s.copy_job.running => (Pending, format!("{what}; {} is running", s.copy_job.name)),
+        Some(_) if e.copy_helps().is_some() => (Pending, what),
+        Some(s) => match s.copy_job.last_run.as_ref().map(|(_, r)| r) {
+            Some(Err(why)) => {
+                (Skipped, format!("{what}; {} failed ({why}), they are read on the share", s.copy_job.name))
+            }
+            _ => (Skipped, format!("{what}; they are read on the share")),
+        },
+    };
+    (line, progress)
+}
+
+fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
+    let Some(course) = e.course() else {
+        return ((Pending, "the log backups are not known".into()), None);
+    };
+    let left = course.links.len();
+    let progress = e.facts.backups.value().map(|b| {
+        let from = e.open.and_then(|t| t.evidence.as_ref()).and_then(|v| v.last_restored.as_deref());
+        let from = from.map(crate::words::base_name).unwrap_or_default();
+        let total =
+            b.files.keys().filter(|n| n.as_str() > from).count() - course.torn.len().min(b.files.len());
+        ((total.max(left) - left) as u64, total.max(left) as u64)
+    });
+    if left > 0 {
+        return (
+            (Pending, format!("{} applicable, from LSN {}", count(left, "file"), e.position_text())),
+            progress,
+        );
+    }
+    if course.known_end() || e.accepted.is_some() {
+        let torn = match course.torn.len() {
+            0 => String::new(),
+            _ => format!("; {} torn and can't be applied", list(course.torn.iter().map(|t| &t.name))),
+        };
+        return ((Done, format!("nothing applicable is left behind LSN {}{torn}", course.end.lsn)), progress);
+    }
+    ((Pending, "whether anything applicable is left is not known".into()), progress)
+}
+
+fn recover(e: &Evidence) -> (StepState, String) {
+    match &e.copy {
+        Copy::Restoring if e.db.standby => (Pending, format!("STANDBY at LSN {}", e.position_text())),
+        Copy::Restoring => (Pending, format!("RESTORING at LSN {}", e.position_text())),
+        Copy::Recovering => (Pending, "RECOVERING".into()),
+        Copy::Unusable(why) => (Pending, why.clone()),
+        Copy::Unproved(why) if !e.closed() => (Pending, format!("ONLINE, but {why}")),
+        _ if e.db.user_access != UserAccess::Multi => (Pending, "ONLINE, but not multi-user".into()),
+        _ if e.db.read_only => (Pending, "ONLINE, but read-only".into()),
+        Copy::Vouched => (Done, "ONLINE, and the journal vouches for it".into()),
+        Copy::Delivered => (Done, "ONLINE, and the pool uses it".into()),
+        Copy::Proved => (Done, "ONLINE, and a log backup ends where it was recovered".into()),
+        Copy::Unproved(_) => (Done, "ONLINE, and accepted as it is".into()),
+    }
+}
+
+impl Evidence<'_> {
+    /// The copy's LSN, or that it is not known.
+    pub fn position_text(&self) -> String {
+        match &self.db.position {
+            Ok(p) => p.lsn.to_string(),
+            Err(why) => format!("unknown ({why})"),
+        }
+    }
+}

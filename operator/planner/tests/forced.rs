@@ -1,0 +1,81 @@
+//! A forced failover, step by step, on hand-made facts.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::*;
+use pchat_planner::facts::*;
+use pchat_planner::journal::*;
+use pchat_planner::lsn::Lsn;
+use pchat_planner::plan::*;
+use pchat_planner::pool::Side;
+
+fn step(case: &Case) -> StepId {
+    match case.plan().next {
+        Next::Run(id, _) => id,
+        other => panic!("no step runs: {other:#?}"),
+    }
+}
+
+#[test]
+fn the_steps_follow_each_other_until_nothing_is_left() {
+    let mut c = Case::disaster();
+    assert_eq!(step(&c), StepId::TakeOwnership);
+    let Some(Action::TakeOwnership { expected: None, epoch, transition }) = action(&c.plan()).cloned() else {
+        panic!()
+    };
+    c.b().journal = Journal {
+        owner: Some(Owner { epoch, executor: "here".into(), mark: t(1000) }),
+        transition: Some(transition),
+    };
+    let Some(Action::QuiesceLogShipping { transition, .. }) = action(&c.plan()).cloned() else { panic!() };
+    assert_eq!(transition.evidence.as_ref().unwrap().redo, Some(Lsn(100)));
+    c = c.owned();
+    let Some(Action::ApplyLogs { from, files }) = action(&c.plan()).cloned() else {
+        panic!("{:#?}", c.plan().next)
+    };
+    assert_eq!((from, files.len()), (pos(100), 2));
+    assert_eq!(files[0].path, format!(r"D:\copy\{}", name(1)));
+    assert_eq!(files[0].fallback.as_deref(), Some(&*format!(r"\\files\pchat-logs\{}", name(1))));
+    c = c.applied();
+    let Some(Action::RecoverDatabase { at, known: judged, must, transition, .. }) =
+        action(&c.plan()).cloned()
+    else {
+        panic!("{:#?}", c.plan().next)
+    };
+    assert_eq!(at, pos(300));
+    assert_eq!(judged, [name(0), name(1), name(2)]);
+    assert_eq!(must, Some(name(2)));
+    let record = transition.recovery.clone().unwrap();
+    assert_eq!((record.lsn, record.safe_until, record.at_most_until), (Lsn(300), Some(t(300)), None));
+    *c.journal() = transition;
+    c = c.online(300);
+    assert_eq!(step(&c), StepId::SetPoolState);
+    c = c.pool_is(PoolState::FailedOver);
+    assert_eq!(step(&c), StepId::SetActiveServers);
+    let ours = c.pool.backup.active_servers.clone();
+    c.facts.shell.servers = known(Servers {
+        identity: "x".into(),
+        active: vec![ours[1].to_uppercase(), ours[0].clone()],
+        inactive: vec![],
+    });
+    assert!(matches!(c.plan().next, Next::Wait { step: Some(StepId::SetActiveServers), .. }));
+    c.facts.shell.replicated = known(ours.iter().map(|s| (s.clone(), true)).collect::<BTreeMap<_, _>>());
+    for (id, host) in [(60, "PC-KS1"), (61, "pc-ks2.contoso.com")] {
+        c.b().sessions.push(Session { id, host: host.into(), program: "chat".into(), login: "x".into() });
+    }
+    assert_eq!(step(&c), StepId::EstablishMirror);
+    c.db().mirroring = on(Role::Principal);
+    let mut far = database(DatabaseState::Restoring);
+    far.mirroring = on(Role::Mirror);
+    c.facts.instances.insert(BM, answers("SQL-KS2", Some(far)));
+    assert_eq!(step(&c), StepId::RemoveLogShipping);
+    c.b().secondary = None;
+    let Some(Action::ReleaseOwnership { transition }) = action(&c.plan()).cloned() else { panic!() };
+    assert_eq!(transition.phase, Phase::Closed);
+    c.b().journal = Journal { owner: None, transition: Some(transition) };
+    let plan = c.plan();
+    assert_eq!((plan.next, plan.rule), (Next::Converged, Reason::AsDeclared));
+    assert_eq!(plan.direction, Direction::Steady(Side::Backup));
+}

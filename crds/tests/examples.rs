@@ -77,3 +77,26 @@ fn the_definition_in_the_tree_is_up_to_date() {
          cargo run -p pchat-crds --bin crdgen > crds/persistentchatpools.yaml"
     );
 }
+
+#[test]
+fn every_text_and_list_is_bounded_so_that_the_api_server_can_price_the_rules() {
+    fn walk(schema: &serde_json::Value, path: &str, unbounded: &mut Vec<String>) {
+        let bound = match schema["type"].as_str() {
+            Some("string") if schema["enum"].is_array() || schema["format"].is_string() => None,
+            Some("string") => Some("maxLength"),
+            Some("array") => Some("maxItems"),
+            _ => None,
+        };
+        unbounded
+            .extend(bound.filter(|bound| schema[*bound].is_null()).map(|bound| format!("{path}: {bound}")));
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            walk(field, &format!("{path}.{name}"), unbounded);
+        }
+        if schema["items"].is_object() {
+            walk(&schema["items"], &format!("{path}[]"), unbounded);
+        }
+    }
+    let mut unbounded = Vec::new();
+    walk(&pchat_crds::crd::schema().unwrap(), "", &mut unbounded);
+    assert_eq!(unbounded, Vec::<String>::new());
+}

@@ -4,4 +4,9 @@
 //! a no-language one or a constrained one. It never sends script text, never sends a password or a
 //! message in clear, never turns certificate checks off, and knows nothing of what the cmdlets do.
 
+mod client;
 pub mod codec;
+
+pub use client::{Auth, Command, Endpoint, Error, Outcome, STOP_GRACE, Security, Session};
+pub use codec::records::{ErrorCategory, ErrorRecord, PipelineState};
+pub use codec::value::{Content, ListKind, Object, Value};

@@ -204,12 +204,20 @@ impl Message {
     /// # Errors
     /// [`MessageError::Value`]
     pub fn value(&self) -> Result<Value, MessageError> {
+        self.value_within(clixml::MAX_WEIGHT).map(|(value, _)| value)
+    }
+
+    /// The value it carries, of at most about `limit` bytes of memory, and how many it took.
+    ///
+    /// # Errors
+    /// [`MessageError::Value`]
+    pub fn value_within(&self, limit: usize) -> Result<(Value, usize), MessageError> {
         if self.data.trim().is_empty() {
-            return Ok(Value::Null);
+            return Ok((Value::Null, 0));
         }
-        let values =
-            clixml::read(&self.data).map_err(|source| MessageError::Value { kind: self.kind, source })?;
-        Ok(values.into_iter().next().unwrap_or_default())
+        let (values, weight) = clixml::read_within(&self.data, limit)
+            .map_err(|source| MessageError::Value { kind: self.kind, source })?;
+        Ok((values.into_iter().next().unwrap_or_default(), weight))
     }
 }
 

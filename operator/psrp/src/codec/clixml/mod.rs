@@ -4,7 +4,7 @@ mod read;
 mod text;
 mod write;
 
-pub use read::{ClixmlError, MAX_WEIGHT, read};
+pub use read::{ClixmlError, MAX_WEIGHT, read, read_within};
 pub use write::write;
 
 #[cfg(test)]

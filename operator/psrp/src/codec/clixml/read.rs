@@ -1,6 +1,6 @@
 //! Reads CLIXML.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
 use base64::Engine;
@@ -13,7 +13,7 @@ use crate::codec::xml::{Element, XmlError, parse};
 
 /// Most memory, in bytes roughly, that one document may take once references are followed: shared
 /// objects are copied here, and a document of references to references would double at each step.
-pub const MAX_WEIGHT: usize = 64 << 20;
+pub const MAX_WEIGHT: usize = 32 << 20;
 /// What a value weighs beside its text.
 const NODE: usize = size_of::<Value>() + 32;
 
@@ -38,8 +38,8 @@ pub enum ClixmlError {
     #[error("the CLIXML reference {0:?} refers to nothing")]
     Dangling(String),
     /// It holds more than any honest document.
-    #[error("the CLIXML document takes more than {MAX_WEIGHT} bytes once its references are followed")]
-    TooLarge,
+    #[error("the CLIXML document takes more than {0} bytes once its references are followed")]
+    TooLarge(usize),
 }
 
 /// Reads one document: a bare value, or `<Objs>` with any number of them.
@@ -47,26 +47,47 @@ pub enum ClixmlError {
 /// # Errors
 /// [`ClixmlError`]; a document is read whole or not at all.
 pub fn read(text: &str) -> Result<Vec<Value>, ClixmlError> {
+    read_within(text, MAX_WEIGHT).map(|(values, _)| values)
+}
+
+/// Like [`read`], holding at most about `limit` bytes; also says how many it took.
+///
+/// # Errors
+/// [`ClixmlError`]
+pub fn read_within(text: &str, limit: usize) -> Result<(Vec<Value>, usize), ClixmlError> {
     let root = parse(text)?;
-    let mut reader = Reader { objects: HashMap::new(), types: HashMap::new(), weight: 0 };
-    if root.name == "Objs" {
-        root.children.iter().map(|child| reader.value(child)).collect()
+    let mut wanted = HashSet::new();
+    referred(&root, &mut wanted);
+    let mut reader = Reader { wanted, objects: HashMap::new(), types: HashMap::new(), weight: 0, limit };
+    let values = if root.name == "Objs" {
+        root.children.iter().map(|child| reader.value(child)).collect::<Result<_, _>>()?
     } else {
-        Ok(vec![reader.value(&root)?])
+        vec![reader.value(&root)?]
+    };
+    Ok((values, reader.weight))
+}
+
+/// The RefIds that some `<Ref>` asks for: only those objects are kept for later.
+fn referred<'a>(e: &'a Element, wanted: &mut HashSet<&'a str>) {
+    if e.name == "Ref" {
+        wanted.extend(e.attribute("RefId"));
     }
+    e.children.iter().for_each(|child| referred(child, wanted));
 }
 
 struct Reader<'a> {
+    wanted: HashSet<&'a str>,
     /// By RefId: `None` while the object is still being read, then its value and weight.
     objects: HashMap<&'a str, Option<(Value, usize)>>,
     types: HashMap<&'a str, Vec<String>>,
     weight: usize,
+    limit: usize,
 }
 
 impl<'a> Reader<'a> {
     fn add(&mut self, weight: usize) -> Result<(), ClixmlError> {
         self.weight = self.weight.saturating_add(weight);
-        if self.weight > MAX_WEIGHT { Err(ClixmlError::TooLarge) } else { Ok(()) }
+        if self.weight > self.limit { Err(ClixmlError::TooLarge(self.limit)) } else { Ok(()) }
     }
 
     fn value(&mut self, e: &'a Element) -> Result<Value, ClixmlError> {
@@ -122,7 +143,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, e: &'a Element) -> Result<Value, ClixmlError> {
         let before = self.weight;
-        let id = e.attribute("RefId");
+        let id = e.attribute("RefId").filter(|id| self.wanted.contains(id));
         if let Some(id) = id {
             self.objects.insert(id, None);
         }

@@ -95,7 +95,18 @@ fn references_that_double_at_each_step_are_refused() {
         ));
     }
     xml.push_str("</LST></Obj>");
-    assert_eq!(read(&xml), Err(ClixmlError::TooLarge));
+    assert_eq!(read(&xml), Err(ClixmlError::TooLarge(MAX_WEIGHT)));
+}
+
+#[test]
+fn deep_honest_objects_stay_cheap_and_the_bound_is_the_callers() {
+    let leaf = "x".repeat(10_000);
+    let value = (0..50).fold(Value::from(leaf), |inner, _| Value::array(vec![inner]));
+    let xml = write(&value);
+    let (back, weight) = read_within(&xml, 1 << 20).unwrap();
+    assert_eq!(back, [value]);
+    assert!(weight < 100_000, "{weight}");
+    assert_eq!(read_within(&xml, 5_000), Err(ClixmlError::TooLarge(5_000)));
 }
 
 #[test]

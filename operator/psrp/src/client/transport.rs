@@ -54,9 +54,12 @@ enum Context {
     Sealed(Box<NtlmContext>),
 }
 
+/// Moves the bytes of a connection; its result is why the connection ended.
+type Driver = tokio::task::JoinHandle<Result<(), hyper::Error>>;
+
 pub(super) struct Connection {
     tx: SendRequest<Full<Bytes>>,
-    driver: tokio::task::JoinHandle<()>,
+    driver: Driver,
     context: Context,
 }
 
@@ -188,7 +191,10 @@ impl Connection {
             .header(CONTENT_LENGTH, 0)
             .body(Full::default())
             .map_err(|e| protocol(endpoint, e))?;
-        let response = self.send(request).await.map_err(|e| broken(endpoint, &e))?;
+        let response = match self.send(request).await {
+            Ok(response) => response,
+            Err(e) => return Err(self.broken(endpoint, e).await),
+        };
         let (status, headers) = (response.status(), response.headers().clone());
         body(response).await.map_err(|cause| protocol(endpoint, cause))?;
         let answer = challenge(&headers, scheme);
@@ -201,6 +207,15 @@ impl Connection {
                 Err(http(endpoint, status))
             }
             _ => Ok((answer, true)),
+        }
+    }
+
+    /// Why a connection broke under a request: the driver knows more than the sender.
+    async fn broken(&mut self, endpoint: &Endpoint, error: hyper::Error) -> Error {
+        let moment = Instant::now() + Duration::from_millis(100);
+        match timeout_at(moment, &mut self.driver).await {
+            Ok(Ok(Err(cause))) => broken(endpoint, &cause),
+            _ => broken(endpoint, &error),
         }
     }
 
@@ -231,14 +246,18 @@ impl Connection {
             .header(CONTENT_TYPE, content_type)
             .body(Full::from(payload))
             .map_err(|e| protocol(endpoint, e))?;
-        self.tx.ready().await.map_err(|e| broken(endpoint, &e))?;
+        if let Err(e) = self.tx.ready().await {
+            return Err(self.broken(endpoint, e).await.into());
+        }
         let response = match self.tx.try_send_request(request).await {
             Ok(response) => response,
             // hyper hands the request back only when none of it was written.
             Err(mut error) => {
-                return Err(match error.take_message() {
-                    Some(_) => Failure::NotDone(broken(endpoint, error.error())),
-                    None => Failure::Lost(reason(error.error())),
+                let unsent = error.take_message().is_some();
+                let error = error.into_error();
+                return Err(match unsent {
+                    true => Failure::NotDone(self.broken(endpoint, error).await),
+                    false => Failure::Lost(reason(&error)),
                 });
             }
         };
@@ -325,10 +344,7 @@ async fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, Er
     Ok(tcp)
 }
 
-async fn handshake<S>(
-    endpoint: &Endpoint,
-    stream: S,
-) -> Result<(SendRequest<Full<Bytes>>, tokio::task::JoinHandle<()>), Error>
+async fn handshake<S>(endpoint: &Endpoint, stream: S) -> Result<(SendRequest<Full<Bytes>>, Driver), Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -337,11 +353,7 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|e| broken(endpoint, &e))?;
-    let driver = tokio::spawn(async move {
-        // Its error reaches whoever waits for an answer.
-        let _ = connection.await;
-    });
-    Ok((tx, driver))
+    Ok((tx, tokio::spawn(connection)))
 }
 
 /// Whether the answer offers a scheme at all.

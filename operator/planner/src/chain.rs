@@ -7,7 +7,7 @@
 //! before p (4305, 4326 and 4330 are what SQL Server answers otherwise). Files that leave the fork open more than one
 //! course; the courses are all returned, and a person chooses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,8 +42,6 @@ pub struct Stray {
     pub name: String,
     /// Where it begins.
     pub first_lsn: Lsn,
-    /// Fork at its beginning.
-    pub first_fork: Fork,
     /// Fork at its end.
     pub fork: Fork,
 }
@@ -83,8 +81,8 @@ pub struct Course {
     pub choices: Vec<Choice>,
     /// The first readable set behind a hole.
     pub gap: Option<Stray>,
-    /// Readable sets at the end that belong to a fork which does not pass through it.
-    pub foreign: Vec<Stray>,
+    /// Forks that this course does not take, or can't take any more, with the files that are left out.
+    pub left_out: BTreeMap<Fork, Vec<String>>,
     /// Unreadable files that may lie behind the end.
     pub torn: Vec<Torn>,
     /// What could not be read, and why.
@@ -106,7 +104,7 @@ impl Course {
 
     /// Nothing applicable is left behind the links, and that is known.
     pub fn known_end(&self) -> bool {
-        self.gap.is_none() && self.foreign.is_empty() && self.unknown.is_empty() && self.choices.is_empty()
+        self.gap.is_none() && self.left_out.is_empty() && self.unknown.is_empty() && self.choices.is_empty()
     }
 }
 
@@ -124,20 +122,22 @@ pub fn sets<'a>(backups: &'a Backups, database: &str) -> Vec<(&'a str, &'a Backu
     out
 }
 
-/// Every course from `from` through the files. Never empty. Sets that start on `own` (the fork that an
-/// already recovered copy is on) are its own log backups and none of the chain.
+/// Every course from `from` through the files. Never empty. Sets on `own` (the fork that an already recovered copy is
+/// on) are its own log backups and none of the chain.
 pub fn judge(backups: &Backups, database: &str, from: Position, own: Option<Fork>) -> Vec<Course> {
     let all = sets(backups, database);
     let family =
         all.iter().find(|(_, s)| s.first_fork == from.fork || s.fork == from.fork).map(|(_, s)| s.family);
     let mut candidates: Vec<(&str, &BackupSet)> = all
         .into_iter()
-        .filter(|(_, s)| family.is_none_or(|f| s.family == f) && own.is_none_or(|o| s.first_fork != o))
+        .filter(|(_, s)| {
+            family.is_none_or(|f| s.family == f) && own.is_none_or(|o| s.first_fork != o && s.fork != o)
+        })
         .collect();
     candidates.sort_by(|a, b| (a.1.first_lsn, a.1.last_lsn, a.0).cmp(&(b.1.first_lsn, b.1.last_lsn, b.0)));
     let mut out = Vec::new();
     let walk = Walk { backups, sets: &candidates };
-    walk.go(Trail::at(from), &mut out);
+    walk.go(walk.trail(from), &mut out);
     for course in &mut out {
         unreadable(backups, &candidates, from, course);
     }
@@ -156,13 +156,15 @@ struct Trail {
     open: Vec<usize>,
     links: Vec<Link>,
     choices: Vec<Choice>,
-    /// Forks that a choice turned away from.
-    left: BTreeSet<Fork>,
+    /// Forks that were turned away from, each with the LSN at which that happened.
+    left: BTreeMap<Fork, Lsn>,
 }
 
 impl Trail {
-    fn at(at: Position) -> Self {
-        Trail { at, next: 0, open: Vec::new(), links: Vec::new(), choices: Vec::new(), left: BTreeSet::new() }
+    fn leave(&mut self, forks: impl IntoIterator<Item = Fork>) {
+        for fork in forks {
+            self.left.entry(fork).or_insert(self.at.lsn);
+        }
     }
 }
 
@@ -181,6 +183,35 @@ fn leaves(set: &BackupSet, at: Position) -> bool {
 }
 
 impl Walk<'_> {
+    /// A start at `at`, which knows from the files that cross forks which forks lie beside it for good: those that its own
+    /// fork came from, and those that parted before it.
+    fn trail(&self, at: Position) -> Trail {
+        let mut path = BTreeSet::from([at.fork]);
+        loop {
+            let known = path.len();
+            for (_, s) in self.sets.iter().filter(|(_, s)| s.first_fork != s.fork) {
+                if path.contains(&s.fork) && s.fork_point.is_some_and(|p| p <= at.lsn) {
+                    path.insert(s.first_fork);
+                }
+            }
+            if path.len() == known {
+                break;
+            }
+        }
+        let parted: BTreeSet<Fork> = self
+            .sets
+            .iter()
+            .filter(|(_, s)| path.contains(&s.first_fork) && !path.contains(&s.fork))
+            .filter(|(_, s)| s.first_fork != at.fork || s.fork_point.is_some_and(|p| p < at.lsn))
+            .map(|(_, s)| s.fork)
+            .collect();
+        let (next, open, links, choices) = (0, Vec::new(), Vec::new(), Vec::new());
+        let mut t = Trail { at, next, open, links, choices, left: BTreeMap::new() };
+        t.leave(path.into_iter().filter(|f| *f != at.fork));
+        t.leave(self.descendants(&parted, at.fork));
+        t
+    }
+
     fn go(&self, mut t: Trail, out: &mut Vec<Course>) {
         loop {
             while let Some((_, set)) = self.sets.get(t.next).filter(|(_, s)| s.first_lsn <= t.at.lsn) {
@@ -189,7 +220,9 @@ impl Walk<'_> {
                 }
                 t.next += 1;
             }
-            t.open.retain(|i| self.sets[*i].1.last_lsn > t.at.lsn && !t.left.contains(&self.sets[*i].1.fork));
+            t.open.retain(|i| {
+                self.sets[*i].1.last_lsn > t.at.lsn && !t.left.contains_key(&self.sets[*i].1.fork)
+            });
             let straight = t
                 .open
                 .iter()
@@ -214,7 +247,7 @@ impl Walk<'_> {
         let choice = |fork| Choice { index: t.links.len(), at: t.at, fork, files: files.clone() };
         let mut stay = t.clone();
         stay.choices.push(choice(t.at.fork));
-        stay.left.extend(self.descendants(&forks, t.at.fork));
+        stay.leave(self.descendants(&forks, t.at.fork));
         if straight {
             self.go(stay, out);
         } else {
@@ -235,8 +268,8 @@ impl Walk<'_> {
             let mut turn = t.clone();
             turn.choices.push(choice(*fork));
             let others = forks.iter().copied().filter(|f| f != fork).collect();
-            turn.left.extend(self.descendants(&others, *fork));
-            turn.left.insert(t.at.fork);
+            turn.leave(self.descendants(&others, *fork));
+            turn.leave([t.at.fork]);
             self.take(&mut turn, first);
             self.go(turn, out);
         }
@@ -286,17 +319,23 @@ impl Walk<'_> {
     fn finish(&self, t: Trail) -> Course {
         let stray = |i: usize| {
             let (name, s) = self.sets[i];
-            Stray { name: name.to_owned(), first_lsn: s.first_lsn, first_fork: s.first_fork, fork: s.fork }
+            Stray { name: name.to_owned(), first_lsn: s.first_lsn, fork: s.fork }
         };
-        let gap = (t.next..self.sets.len()).find(|i| !t.left.contains(&self.sets[*i].1.fork)).map(stray);
-        let foreign =
-            t.open.iter().copied().filter(|i| !t.left.contains(&self.sets[*i].1.fork)).map(stray).collect();
+        let gap = (t.next..self.sets.len()).find(|i| !t.left.contains_key(&self.sets[*i].1.fork)).map(stray);
+        let mut left_out: BTreeMap<Fork, Vec<String>> = BTreeMap::new();
+        for (i, (name, s)) in self.sets.iter().enumerate() {
+            let turned = t.left.get(&s.fork).is_some_and(|at| s.last_lsn > *at);
+            // Open, not left, and yet it neither continues nor leaves our fork: it grew from somewhere else.
+            if turned || (t.open.contains(&i) && !t.left.contains_key(&s.fork)) {
+                left_out.entry(s.fork).or_default().push((*name).to_owned());
+            }
+        }
         Course {
             links: t.links,
             end: t.at,
             choices: t.choices,
             gap,
-            foreign,
+            left_out,
             torn: Vec::new(),
             unknown: Vec::new(),
         }

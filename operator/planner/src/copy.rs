@@ -96,7 +96,7 @@ fn online(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
 /// Files that a course holds behind its start, or may hold.
 fn beyond(course: &Course) -> Vec<String> {
     let readable = course.links.iter().map(|l| l.file.name.clone());
-    let strays = course.gap.iter().chain(&course.foreign).map(|s| s.name.clone());
+    let strays = course.gap.iter().map(|s| s.name.clone()).chain(course.left_out.values().flatten().cloned());
     let unknown = course.unknown.iter().map(|(what, why)| format!("{what} ({why})"));
     readable.chain(strays).chain(unknown).collect()
 }

@@ -18,37 +18,26 @@ use crate::pool::Pool;
 /// Hazards of one course.
 pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
     let mut out = Vec::new();
-    for choice in &course.choices {
-        let stays = choice.fork == choice.at.fork;
-        let files = choice.files.join("|");
+    for choice in course.choices.iter().filter(|c| c.fork != c.at.fork) {
         out.push(Hazard {
             reason: Reason::ForkAmbiguous,
-            subject: format!("{}{files}", if stays { "!" } else { "" }),
+            subject: "follows".into(),
             lsn: Some(choice.at.lsn),
             fork: Some(choice.fork),
-            sentence: if stays {
-                format!(
-                    "{} changes the recovery fork at LSN {} and is left out: what only it holds is given up",
-                    choice.files.join(", "),
-                    choice.at.lsn
-                )
-            } else {
-                format!(
-                    "{database} follows fork {} from LSN {} on: what the old principal wrote behind that is given up",
-                    choice.fork, choice.at.lsn
-                )
-            },
+            sentence: format!("{database} follows fork {} from LSN {} on", choice.fork, choice.at.lsn),
         });
     }
-    for stray in &course.foreign {
+    // One hazard for a fork, not for each of its files: a side that is cut off goes on writing them.
+    for (fork, files) in &course.left_out {
         out.push(Hazard {
             reason: Reason::ForkAmbiguous,
-            subject: stray.name.clone(),
+            subject: "left out".into(),
             lsn: Some(course.end.lsn),
-            fork: Some(stray.first_fork),
+            fork: Some(*fork),
             sentence: format!(
-                "{} belongs to fork {}, which {database} is not on; it can't be applied, and what it holds is given up",
-                stray.name, stray.first_fork
+                "{} of recovery fork {fork} can't be applied on the way to LSN {}, and what only they hold is given up",
+                crate::words::list(files),
+                course.end.lsn
             ),
         });
     }

@@ -153,7 +153,8 @@ pub struct Run {
     pub executor: String,
     /// The token that this run wrote itself, once it did. A token read from the far end is not one's own.
     pub epoch: Option<Epoch>,
-    /// A token never used before, should this run have to take over.
+    /// A token never used before, for the next time that this run takes over or writes an approval. It is kept until it was
+    /// seen at the far end (the reply may be lost); then it becomes `epoch`, and a new one is made.
     pub next_epoch: Epoch,
     /// An id never used before, should this run have to open a transition.
     pub next_transition: Uuid,

@@ -316,10 +316,12 @@ impl Planner<'_> {
         Next::Wait { reason: Reason::WaitingForFarEnd, message, step: Some(step), until }
     }
 
-    /// An approval is written at the far end before anything rests on it.
+    /// An approval is written at the far end before anything rests on it. Under a new token, as each taking: a delayed copy of this
+    /// batch would otherwise put the transition back to what it is now.
     fn latch(&self) -> Option<Action> {
         let Ownership::Mine(epoch) = &self.e.ownership else { return None };
-        (self.e.accepted == Some(false)).then(|| self.take(Some(epoch.clone()), epoch.clone()))
+        (self.e.accepted == Some(false))
+            .then(|| self.take(Some(epoch.clone()), self.e.run.next_epoch.clone()))
     }
 
     fn take(&self, expected: Option<Epoch>, epoch: Epoch) -> Action {

@@ -41,8 +41,8 @@ pub enum StepId {
 /// What an executor is to do at the far end. Built by the planner alone; carries its precondition along.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Compare-and-swap the owner; write the transition (already open, or this new one). Issued again with
-    /// `epoch == expected` to write an approval beside the transition that it is for.
+    /// Compare-and-swap the owner; write the transition (already open, or this new one). Issued again by the owner itself
+    /// to write an approval beside the transition that it is for.
     TakeOwnership {
         /// The owner's token that this run saw at its first look, or whose mark has lapsed.
         expected: Option<Epoch>,

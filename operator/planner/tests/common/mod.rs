@@ -62,7 +62,7 @@ pub fn pool() -> Pool {
     }
 }
 
-/// A log backup of `first..last` on fork A, begun at second `last`.
+/// A log backup of `first..last` on fork A, begun at second `last`, but before the other side fell silent.
 pub fn set(first: u128, last: u128) -> BackupSet {
     BackupSet {
         id: Uuid::from_u128(first << 64 | last),
@@ -75,8 +75,8 @@ pub fn set(first: u128, last: u128) -> BackupSet {
         first_fork: fork(A),
         fork: fork(A),
         fork_point: None,
-        started: t(last as i64),
-        finished: t(last as i64),
+        started: t((last as i64).min(450)),
+        finished: t((last as i64).min(450)),
         server: "SQL-TP1\\PCHAT".into(),
         size: 1 << 20,
     }

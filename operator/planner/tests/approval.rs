@@ -1,0 +1,172 @@
+//! What a person's approval covers, and what voids it.
+
+mod common;
+
+use common::*;
+use jiff::SignedDuration;
+use pchat_planner::facts::*;
+use pchat_planner::journal::*;
+use pchat_planner::lsn::Lsn;
+use pchat_planner::plan::*;
+
+type Change = (&'static str, fn(&mut Case));
+
+/// A gap behind the applied files, and a share that can't be read.
+fn two_hazards() -> Case {
+    Case::disaster().owned().applied().with(|c| {
+        c.files().files.insert(name(4), whole(set(400, 500)));
+        c.files().share = unknown("access denied (5)");
+    })
+}
+
+/// Carries out the taking that writes an approval.
+fn write(c: &mut Case) {
+    let Some(Action::TakeOwnership { expected, epoch, transition }) = action(&c.plan()).cloned() else {
+        panic!("{:#?}", c.plan().next)
+    };
+    let journal = &mut c.b().journal;
+    assert_eq!(journal.owner.as_ref().map(|o| o.epoch.clone()), expected);
+    journal.owner = Some(Owner { epoch: epoch.clone(), executor: "here".into(), mark: t(1000) });
+    journal.transition = Some(transition);
+    c.run.epoch = Some(epoch);
+    c.run.next_epoch = Epoch("another".into());
+}
+
+fn stopped(c: &Case) -> Stop {
+    match c.plan().next {
+        Next::Blocked(stop) => stop,
+        other => panic!("{other:#?}"),
+    }
+}
+
+#[test]
+fn one_question_names_every_hazard_at_once() {
+    let c = two_hazards();
+    let plan = c.plan();
+    let kinds: Vec<Reason> = plan.hazards.iter().map(|h| h.reason).collect();
+    assert_eq!(kinds, [Reason::LogChainGap, Reason::BackupsUnknown]);
+    let stop = stopped(&c);
+    assert_eq!(stop.digest.as_deref(), Some(&*plan.digest));
+    assert!(stop.remedy.contains("access denied") && stop.remedy.contains(&plan.digest), "{}", stop.remedy);
+    assert!(plan.digest.len() == 9 && plan.digest.as_bytes()[4] == b'-', "{}", plan.digest);
+}
+
+#[test]
+fn an_approval_stands_at_the_far_end_before_anything_rests_on_it() {
+    let mut c = two_hazards();
+    c.run.approvals.push(c.plan().digest.to_uppercase());
+    write(&mut c);
+    c.run.approvals.clear();
+    let Some(Action::RecoverDatabase { transition, .. }) = action(&c.plan()).cloned() else {
+        panic!("{:#?}", c.plan().next)
+    };
+    assert!(transition.approval.is_some() && transition.accepted.is_some());
+    assert!(serde_json::to_string(&transition).unwrap().len() < 3_700);
+}
+
+#[test]
+fn a_smaller_set_at_a_later_point_is_covered_and_a_new_hazard_is_not() {
+    let mut c = two_hazards();
+    c.run.approvals.push(c.plan().digest);
+    write(&mut c);
+    c.run.approvals.clear();
+    // The share is back, and with it one more file: less is lost than was accepted.
+    c.files().share = known(vec![name(0)]);
+    c.files().files.insert(name(3), whole(set(300, 350)));
+    assert!(matches!(c.plan().next, Next::Run(StepId::ApplyLogs, _)), "{:#?}", c.plan().next);
+    c.db().position = Ok(pos(350));
+    assert!(matches!(c.plan().next, Next::Run(StepId::RecoverDatabase, _)), "{:#?}", c.plan().next);
+    // The old primary shows signs of life: nobody accepted that.
+    c.facts.instances.get_mut(&P).unwrap().contact = Contact::Unusable { detail: "refused".into() };
+    assert_eq!(stopped(&c).reason, Reason::PrimaryMayBeAlive);
+}
+
+#[test]
+fn what_was_accepted_at_a_later_point_does_not_cover_an_earlier_one() {
+    let mut c = two_hazards();
+    c.run.approvals.push(c.plan().digest);
+    write(&mut c);
+    c.run.approvals.clear();
+    // A file that was counted on is gone again before it was applied: more would be lost.
+    c.db().position = Ok(pos(200));
+    c.files().files.remove(&name(2));
+    assert_eq!(stopped(&c).reason, Reason::LogChainGap);
+}
+
+#[test]
+fn a_digest_depends_on_danger_alone() {
+    let c = two_hazards();
+    let digest = c.plan().digest;
+    let mut same = c.clone();
+    same.now = t(5000);
+    for id in [P, PM, B, BM] {
+        same.facts.instances.get_mut(&id).unwrap().at = t(4999);
+    }
+    same.facts.instances.insert(P, silent(400));
+    same.b().clock = t(5000);
+    same.b().journal.owner.as_mut().unwrap().epoch = Epoch("mine".into());
+    assert_eq!(same.plan().digest, digest, "times");
+    // Also not on files that change nothing.
+    let mut more = c.clone();
+    more.files().files.insert(name(5), whole(set(500, 600)));
+    assert_eq!(more.plan().digest, digest, "how much lies behind the gap");
+
+    let changed: [Change; 5] = [
+        ("another pool", |c| c.pool.fqdn = "other.contoso.com".into()),
+        ("another transition", |c| c.journal().id = uuid::Uuid::from_u128(7)),
+        ("another point", |c| c.db().position = Ok(pos(301))),
+        ("another file behind the gap", |c| {
+            c.files().files.remove(&name(4));
+            c.files().files.insert(name(5), whole(set(450, 500)));
+        }),
+        ("one hazard more", |c| c.pool.max_data_loss = Some(SignedDuration::from_mins(1))),
+    ];
+    for (what, change) in changed {
+        let mut other = c.clone();
+        change(&mut other);
+        assert_ne!(other.plan().digest, digest, "{what}");
+    }
+}
+
+#[test]
+fn a_digest_shown_before_the_transition_was_opened_is_good_in_another_run() {
+    let mut shown = Case::disaster();
+    shown.facts.instances.get_mut(&P).unwrap().contact = Contact::Unusable { detail: "refused".into() };
+    let digest = stopped(&shown).digest.unwrap();
+    let mut later = shown.clone();
+    later.run.next_transition = uuid::Uuid::from_u128(99);
+    later.run.next_epoch = Epoch("another run".into());
+    later.run.approvals = vec![digest];
+    assert!(matches!(later.plan().next, Next::Run(StepId::TakeOwnership, _)));
+    write(&mut later);
+    later.run.approvals.clear();
+    assert!(
+        matches!(later.plan().next, Next::Run(StepId::QuiesceLogShipping, _)),
+        "{:#?}",
+        later.plan().next
+    );
+}
+
+#[test]
+fn each_fork_has_its_own_digest_and_the_approved_one_is_taken() {
+    let turns = BackupSet { fork: fork(0xC), fork_point: Some(Lsn(300)), ..set(300, 450) };
+    let c = Case::disaster().owned().applied().with(|c| {
+        c.files().files.insert(name(3), whole(set(300, 400)));
+        c.files().files.insert(name(4), whole(turns));
+    });
+    let stop = stopped(&c);
+    assert_eq!(stop.reason, Reason::ForkAmbiguous);
+    let other = stop.remedy.rsplit("approve ").next().unwrap().trim_end_matches('.').to_owned();
+    assert_ne!(Some(&other), stop.digest.as_ref());
+    for (digest, end, on) in [(stop.digest.unwrap(), 400, fork(A)), (other, 450, fork(0xC))] {
+        let mut c = c.clone();
+        c.run.approvals.push(digest);
+        write(&mut c);
+        let Some(Action::ApplyLogs { files, .. }) = action(&c.plan()).cloned() else {
+            panic!("{:#?}", c.plan().next)
+        };
+        assert_eq!(files.last().unwrap().last_lsn, Lsn(end));
+        c.db().position = Ok(pchat_planner::lsn::Position { lsn: Lsn(end), fork: on });
+        assert!(matches!(c.plan().next, Next::Run(StepId::RecoverDatabase, _)), "{:#?}", c.plan().next);
+    }
+}

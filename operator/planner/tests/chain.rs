@@ -1,0 +1,253 @@
+//! The judge of log backups, by rules and against random shares.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::*;
+use pchat_planner::chain::{self, Course};
+use pchat_planner::facts::*;
+use pchat_planner::lsn::{Lsn, Position};
+use uuid::Uuid;
+
+fn judge(files: &[(String, BackupFile)], from: u128) -> Vec<Course> {
+    chain::judge(&backups(files.iter().cloned().collect()), "MGC", pos(from), None)
+}
+
+fn only(files: &[(String, BackupFile)], from: u128) -> Course {
+    let mut all = judge(files, from);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+fn names(course: &Course) -> Vec<&str> {
+    course.links.iter().map(|l| l.file.name.as_str()).collect()
+}
+
+fn torn_file() -> BackupFile {
+    BackupFile { on_share: Some(Header::Torn { what: "3241".into(), since: t(0) }), in_folder: None }
+}
+
+#[test]
+fn lsns_decide_the_order_and_names_do_not() {
+    let c = only(&[(name(9), whole(set(100, 200))), (name(1), shared(set(200, 300)))], 100);
+    assert_eq!(names(&c), [name(9), name(1)]);
+    assert!(c.known_end() && c.end == pos(300));
+}
+
+#[test]
+fn a_torn_last_file_is_the_end_of_the_chain() {
+    let c = only(&[(name(1), whole(set(100, 200))), (name(2), torn_file())], 100);
+    assert!(c.known_end());
+    assert_eq!(c.torn.len(), 1);
+}
+
+#[test]
+fn a_torn_file_with_readable_ones_behind_it_is_a_gap() {
+    let c = only(
+        &[(name(1), whole(set(100, 200))), (name(2), torn_file()), (name(3), whole(set(300, 400)))],
+        100,
+    );
+    assert_eq!(c.gap.as_ref().map(|g| g.name.as_str()), Some(&*name(3)));
+    assert!(!c.known_end());
+}
+
+#[test]
+fn a_torn_file_that_the_chain_has_passed_is_none_of_it() {
+    let c = only(&[(name(1), torn_file()), (name(2), whole(set(100, 200)))], 100);
+    assert!(c.torn.is_empty() && c.known_end());
+}
+
+#[test]
+fn a_torn_copy_of_a_whole_file_is_read_on_the_share() {
+    let file = BackupFile {
+        on_share: Some(Header::Read(vec![set(100, 200)])),
+        in_folder: Some(Header::Torn { what: "3241".into(), since: t(0) }),
+    };
+    let c = only(&[(name(1), file)], 100);
+    assert!(c.known_end() && c.links[0].file.path.starts_with(r"\\files"));
+}
+
+#[test]
+fn a_torn_copy_proves_nothing_while_the_share_is_unreadable() {
+    let copy =
+        BackupFile { on_share: None, in_folder: Some(Header::Torn { what: "3241".into(), since: t(0) }) };
+    let mut b = backups(BTreeMap::from([(name(1), copy)]));
+    b.share = unknown("dead");
+    let c = &chain::judge(&b, "mgc", pos(100), None)[0];
+    assert!(c.torn.is_empty());
+    assert_eq!(c.unknown.len(), 2, "{c:#?}");
+}
+
+#[test]
+fn an_unreadable_listing_is_never_an_empty_one() {
+    let mut b = backups(BTreeMap::from([(name(1), whole(set(50, 100)))]));
+    b.folder = unknown("the folder can't be proved");
+    assert!(!chain::judge(&b, "mgc", pos(100), None)[0].known_end());
+}
+
+#[test]
+fn a_file_in_use_is_unknown_and_not_torn() {
+    let file = BackupFile { on_share: Some(Header::InUse), in_folder: None };
+    let c = only(&[(name(1), file)], 100);
+    assert!(c.torn.is_empty() && c.unknown.len() == 1);
+}
+
+#[test]
+fn other_databases_and_families_and_full_backups_are_none_of_it() {
+    let other = BackupSet { database: "mgccomp".into(), ..set(100, 900) };
+    let stranger =
+        BackupSet { family: Uuid::from_u128(1), first_fork: fork(9), fork: fork(9), ..set(150, 900) };
+    let full = BackupSet { kind: BackupKind::Full, ..set(100, 900) };
+    let ours = whole(set(100, 200));
+    let c = only(
+        &[(name(1), ours), (name(2), whole(other)), (name(3), whole(stranger)), (name(4), whole(full))],
+        100,
+    );
+    assert_eq!(names(&c), [name(1)]);
+    assert!(c.known_end());
+}
+
+#[test]
+fn several_sets_in_one_file_are_each_judged() {
+    let sets = Header::Read(vec![BackupSet { position: 2, ..set(200, 300) }, set(100, 200)]);
+    let c = only(&[(name(1), BackupFile { on_share: Some(sets), in_folder: None })], 100);
+    assert_eq!(c.links.iter().map(|l| l.file.set).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn an_empty_log_backup_is_harmless() {
+    let c = only(
+        &[(name(1), whole(set(100, 100))), (name(2), whole(set(100, 200))), (name(3), whole(set(200, 200)))],
+        100,
+    );
+    assert_eq!(names(&c), [name(2)]);
+    assert!(c.known_end());
+}
+
+#[test]
+fn a_file_of_a_fork_that_does_not_pass_through_the_end_stops() {
+    let foreign = BackupSet { first_fork: fork(9), fork: fork(9), ..set(150, 400) };
+    let c = only(&[(name(1), whole(set(100, 200))), (name(2), whole(foreign))], 100);
+    assert_eq!(c.left_out.len(), 1);
+    assert!(!c.known_end());
+}
+
+#[test]
+fn a_promoted_mirror_leaves_two_courses_and_nothing_is_applied_past_the_parting() {
+    // Forced service at 200: the old principal went on to 260, the promoted mirror wrote 200..300 on its own fork.
+    let promoted = BackupSet { fork: fork(0xC), fork_point: Some(Lsn(200)), ..set(200, 300) };
+    let next = BackupSet { first_fork: fork(0xC), fork: fork(0xC), ..set(300, 350) };
+    let files = [
+        (name(1), whole(set(100, 200))),
+        (name(2), whole(set(200, 260))),
+        (name(3), whole(promoted)),
+        (name(4), whole(next)),
+    ];
+    let courses = judge(&files, 100);
+    let ends: Vec<Position> = courses.iter().map(|c| c.end).collect();
+    assert_eq!(ends, [pos(260), Position { lsn: Lsn(350), fork: fork(0xC) }]);
+    for c in &courses {
+        assert_eq!(c.safe_links().len(), 1);
+        assert!(c.gap.is_none() && c.left_out.len() == 1, "{c:#?}");
+        assert!(!c.known_end(), "a person chooses");
+    }
+    // Past the fork point the old fork can't be left any more (4330), and what lies beside it is no gap.
+    let c = only(&files, 260);
+    assert!(c.links.is_empty() && c.gap.is_none() && c.left_out.contains_key(&fork(0xC)), "{c:#?}");
+}
+
+#[test]
+fn a_set_that_crossed_into_our_fork_before_our_position_applies() {
+    let crossing = BackupSet { first_fork: fork(1), fork_point: Some(Lsn(90)), ..set(50, 200) };
+    assert_eq!(names(&only(&[(name(1), whole(crossing))], 100)), [name(1)]);
+}
+
+/// A small generator: the tests need no more, and its state is the seed that is printed.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Dice {
+        let seed = std::env::var("PCHAT_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            now.as_nanos() as u64 | 1
+        });
+        println!("PCHAT_SEED={seed}");
+        Dice(seed)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+/// Random shares: whatever the chain says can be applied, SQL Server's own rule accepts in that order; and an end that is
+/// called known leaves no readable file of the fork behind it.
+#[test]
+fn every_course_can_be_restored_and_a_known_end_is_an_end() {
+    let mut dice = Dice::new();
+    for _ in 0..3_000 {
+        let mut files = BTreeMap::new();
+        let mut lsn = 100u128;
+        for i in 0..dice.below(12) as u32 {
+            let next = lsn + u128::from(dice.below(4)) * 10;
+            let mut s = set(lsn, next);
+            if dice.below(8) == 0 {
+                s.first_lsn = Lsn(s.first_lsn.0.saturating_sub(15));
+            }
+            if dice.below(10) == 0 {
+                s.fork = fork(u128::from(dice.below(3)));
+                s.fork_point = Some(s.first_lsn);
+            }
+            if dice.below(12) == 0 {
+                s.first_fork = fork(u128::from(dice.below(3)));
+            }
+            let file = match dice.below(8) {
+                0 => None,
+                1 => Some(torn_file()),
+                2 => Some(BackupFile { on_share: Some(Header::Unknown("?".into())), in_folder: None }),
+                3 | 4 => Some(shared(s)),
+                _ => Some(whole(s)),
+            };
+            files.extend(file.map(|f| (name(dice.below(2) as u32 * 20 + i), f)));
+            lsn = next;
+        }
+        let from = pos(100 + u128::from(dice.below(30)));
+        let b = backups(files);
+        let courses = chain::judge(&b, "mgc", from, None);
+        assert!(!courses.is_empty());
+        for c in &courses {
+            let mut at = from;
+            for link in &c.links {
+                let set =
+                    sets_of(&b, &link.file.name).into_iter().find(|s| s.position == link.file.set).unwrap();
+                assert!(set.first_lsn <= at.lsn && set.last_lsn > at.lsn, "4305/4326: {c:#?}");
+                let on_path = set.first_fork == at.fork
+                    && set.fork_point.is_none_or(|p| at.lsn <= p || set.fork == at.fork);
+                let crossed = set.fork == at.fork && set.fork_point.is_some_and(|p| p <= at.lsn);
+                assert!(on_path || crossed, "4330: {set:#?} at {at:?}");
+                at = Position { lsn: set.last_lsn, fork: set.fork };
+            }
+            assert_eq!(at, c.end);
+            if c.known_end() {
+                for (name, s) in
+                    chain::sets(&b, "mgc").into_iter().filter(|(_, s)| s.family == set(0, 0).family)
+                {
+                    assert!(s.last_lsn <= c.end.lsn, "{name} lies behind a known end: {c:#?}");
+                }
+            }
+        }
+        let safe: Vec<usize> = courses.iter().map(|c| c.safe_links().len()).collect();
+        assert!(
+            safe.windows(2).all(|w| w[0] == w[1]),
+            "what needs no choice is common to all courses: {safe:?}"
+        );
+    }
+}
+
+fn sets_of<'a>(b: &'a Backups, name: &str) -> Vec<&'a BackupSet> {
+    chain::sets(b, "mgc").into_iter().filter(|(n, _)| *n == name).map(|(_, s)| s).collect()
+}

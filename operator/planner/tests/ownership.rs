@@ -1,0 +1,153 @@
+//! Rule 5: intent is accepted once, and only one run acts.
+
+mod common;
+
+use common::*;
+use pchat_planner::facts::*;
+use pchat_planner::journal::*;
+use pchat_planner::plan::*;
+use pchat_planner::pool::Side;
+
+/// The open transition belongs to a live `other`.
+fn theirs() -> Case {
+    let mut c = Case::disaster().owned();
+    c.b().journal.owner =
+        Some(Owner { epoch: Epoch("theirs".into()), executor: "pod-7".into(), mark: t(990) });
+    c
+}
+
+#[test]
+fn a_displaced_run_stands_by_until_the_mark_lapses() {
+    let mut c = theirs();
+    c.run.epoch = Some(Epoch("mine".into()));
+    c.run.first_look = Some(Some(Epoch("someone before".into())));
+    let plan = c.plan();
+    assert_eq!(plan.rule, Reason::OwnedByAnother);
+    assert!(matches!(plan.next, Next::Wait { until: Some(u), .. } if u == t(1111)), "{:?}", plan.next);
+    c.b().clock = t(1110);
+    assert!(
+        matches!(action(&c.plan()), Some(Action::TakeOwnership { expected: Some(e), .. }) if e.0 == "theirs")
+    );
+}
+
+#[test]
+fn a_run_takes_over_at_once_only_from_the_owner_of_its_first_look() {
+    let mut c = theirs();
+    c.run.first_look = Some(Some(Epoch("theirs".into())));
+    assert!(matches!(c.plan().next, Next::Run(StepId::TakeOwnership, _)));
+    c.run.first_look = None;
+    assert_eq!(
+        c.plan().rule,
+        Reason::OwnedByAnother,
+        "a run that has not looked takes nothing from the living"
+    );
+}
+
+#[test]
+fn a_lost_reply_to_the_taking_does_not_make_a_run_a_stranger() {
+    let mut c = theirs();
+    c.run.next_epoch = Epoch("theirs".into());
+    assert!(matches!(c.plan().next, Next::Run(StepId::ApplyLogs, _)), "{:#?}", c.plan().next);
+}
+
+#[test]
+fn the_opposite_intent_of_a_live_owner_is_a_conflict_that_only_its_epoch_resolves() {
+    let mut c = theirs();
+    c.pool.active = Side::Primary;
+    c.run.first_look = Some(Some(Epoch("theirs".into())));
+    let Next::Blocked(stop) = c.plan().next else { panic!("{:#?}", c.plan().next) };
+    assert_eq!(stop.reason, Reason::IntentConflict);
+    c.run.approvals = vec![stop.digest.unwrap()];
+    assert!(matches!(c.plan().next, Next::Run(StepId::TakeOwnership, _)), "{:#?}", c.plan().next);
+    c.b().journal.owner.as_mut().unwrap().epoch = Epoch("a third".into());
+    assert_eq!(c.plan().rule, Reason::IntentConflict, "another owner is another question");
+    // Gone for two minutes, its transition may be called off by anybody.
+    c.run.approvals.clear();
+    c.b().clock = t(1200);
+    assert!(matches!(c.plan().next, Next::Run(StepId::TakeOwnership, _)));
+}
+
+#[test]
+fn turned_back_before_the_recovery_log_shipping_runs_again_first() {
+    let mut c = Case::disaster().owned();
+    c.pool.active = Side::Primary;
+    assert_eq!(c.plan().direction, Direction::CallOff);
+    let Some(Action::ResumeLogShipping { transition, .. }) = action(&c.plan()).cloned() else { panic!() };
+    assert!(transition.is_open(), "a crash before the jobs are enabled must leave somebody in charge");
+    let s = c.b().secondary.as_mut().unwrap();
+    (s.copy_job.enabled, s.restore_job.enabled) = (true, true);
+    let Some(Action::ReleaseOwnership { transition }) = action(&c.plan()).cloned() else { panic!() };
+    assert_eq!(transition.phase, Phase::CalledOff);
+}
+
+#[test]
+fn a_side_that_serves_again_calls_the_failover_off() {
+    let mut c = Case::disaster().owned();
+    c.facts.instances.insert(PM, answers("SQL-TP2", Some(database(DatabaseState::Online))));
+    assert!(matches!(action(&c.plan()), Some(Action::ResumeLogShipping { .. })), "{:#?}", c.plan().next);
+}
+
+#[test]
+fn turned_back_after_the_recovery_the_failover_is_finished_and_then_a_failback_is_asked_for() {
+    let mut c = Case::disaster().owned().applied().vouched(300);
+    c.pool.active = Side::Primary;
+    assert!(matches!(c.plan().next, Next::Run(StepId::SetPoolState, _)), "{:#?}", c.plan().next);
+    c = c.pool_is(PoolState::FailedOver);
+    c.journal().phase = Phase::Closed;
+    assert_eq!(c.plan().rule, Reason::FailbackNeeded);
+}
+
+#[test]
+fn after_the_recovery_nothing_that_is_observed_reopens_an_earlier_step() {
+    let mut c = Case::disaster().owned().applied().vouched(300);
+    c.facts.instances.insert(P, answers("SQL-TP1", Some(database(DatabaseState::Online))));
+    c.files().files.insert(name(5), whole(set(300, 400)));
+    c.b().sessions.push(Session { id: 60, host: "PC-KS1".into(), program: "chat".into(), login: "x".into() });
+    let plan = c.plan();
+    assert!(matches!(plan.next, Next::Run(StepId::SetPoolState, _)), "{:#?}", plan.next);
+    assert!(plan.warnings.iter().any(|(r, _)| *r == Reason::BothSidesOnline));
+    assert!(plan.steps.iter().take(6).all(|s| s.state == StepState::Done), "{:#?}", plan.steps);
+}
+
+#[test]
+fn a_finished_failover_is_left_alone() {
+    let mut c = Case::disaster().owned().applied().vouched(300).pool_is(PoolState::FailedOver);
+    c.journal().phase = Phase::Closed;
+    let plan = c.plan();
+    assert_eq!((plan.next, plan.rule), (Next::Converged, Reason::AsDeclared));
+    assert_eq!(plan.direction, Direction::Steady(Side::Backup));
+    assert!(plan.warnings.iter().any(|(r, _)| *r == Reason::MirrorUnavailable), "drift is told, not fought");
+}
+
+#[test]
+fn the_recovery_waits_for_a_fresh_look_at_the_other_side() {
+    let mut c = Case::disaster().owned().applied();
+    assert!(matches!(c.plan().next, Next::Run(StepId::RecoverDatabase, _)));
+    c.facts.instances.get_mut(&PM).unwrap().at = t(970);
+    assert_eq!(c.plan().rule, Reason::WaitingForFarEnd);
+}
+
+#[test]
+fn the_copy_job_is_started_once_and_restoring_never_waits_for_it() {
+    let files = [(name(0), whole(set(50, 100))), (name(1), shared(set(100, 200)))];
+    let mut c = Case::disaster().owned().with_files(files);
+    assert!(matches!(c.plan().next, Next::Run(StepId::CopyBackups, _)), "{:#?}", c.plan().next);
+    let transition = c.run.next_transition;
+    c.run.asked.push(Asked { transition, step: StepId::CopyBackups, at: t(1000) });
+    assert!(matches!(c.plan().next, Next::Run(StepId::ApplyLogs, _)), "it starts in its own time");
+    c.run.asked.clear();
+    c.b().secondary.as_mut().unwrap().copy_job.last_run = Some((t(950), Err("the share is dead".into())));
+    assert!(matches!(c.plan().next, Next::Run(StepId::ApplyLogs, _)), "a failed run is not repeated");
+}
+
+#[test]
+fn readers_that_come_back_do_not_starve_the_restore() {
+    let mut c = Case::disaster().owned();
+    c.db().state = DatabaseState::Online;
+    c.db().standby = true;
+    c.b().sessions.push(Session { id: 60, host: "report".into(), program: "x".into(), login: "x".into() });
+    assert!(matches!(c.plan().next, Next::Run(StepId::DisconnectSessions, _)));
+    let transition = c.run.next_transition;
+    c.run.asked.push(Asked { transition, step: StepId::DisconnectSessions, at: t(1000) });
+    assert!(matches!(c.plan().next, Next::Run(StepId::ApplyLogs, _)));
+}

@@ -1,0 +1,318 @@
+//! The decision table, row by row: each has facts that reach exactly it, and what its remedy does un-blocks it.
+
+mod common;
+
+use common::*;
+use jiff::SignedDuration;
+use pchat_planner::facts::*;
+use pchat_planner::lsn::Lsn;
+use pchat_planner::plan::*;
+use pchat_planner::policy::{Decision, Stage, TABLE};
+use pchat_planner::pool::{LogSource, Side};
+
+type Remedy = (&'static str, fn(&mut Case));
+
+struct Fixture {
+    row: &'static str,
+    /// Reaches the row.
+    case: Case,
+    /// What a person (or time) does about it.
+    remedies: Vec<Remedy>,
+}
+
+fn approve(c: &mut Case) {
+    let digest = c.plan().digest;
+    c.run.approvals.push(digest);
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let f = |row, case, remedies| Fixture { row, case, remedies };
+    let later: fn(&mut Case) = |c| c.now = t(1031);
+    vec![
+        f(
+            "other-side-serves",
+            Case::disaster().with(|c| {
+                let mut db = database(DatabaseState::Online);
+                db.mirroring = on(Role::Principal);
+                c.facts.instances.insert(PM, answers("SQL-TP2", Some(db)));
+            }),
+            vec![("the other side stops for good", |c| {
+                c.facts.instances.insert(PM, silent(600));
+            })],
+        ),
+        f(
+            "mirror-holds-commits",
+            Case::disaster().with(|c| {
+                let mut db = database(DatabaseState::Restoring);
+                db.mirroring = on(Role::Mirror);
+                c.facts.instances.insert(PM, answers("SQL-TP2", Some(db)));
+            }),
+            vec![
+                ("approved", approve),
+                ("the mirror dies too", |c| {
+                    c.facts.instances.insert(PM, silent(600));
+                }),
+            ],
+        ),
+        f(
+            "primary-damaged",
+            Case::disaster().with(|c| {
+                c.facts.instances.insert(P, answers("SQL-TP1", Some(database(DatabaseState::Suspect))));
+            }),
+            vec![
+                ("approved", approve),
+                ("its server is switched off", |c| {
+                    c.facts.instances.insert(P, silent(700));
+                }),
+            ],
+        ),
+        f(
+            "primary-may-be-alive",
+            Case::disaster().with(|c| {
+                c.facts.instances.get_mut(&P).unwrap().contact =
+                    Contact::Unusable { detail: "login refused (18456)".into() };
+            }),
+            vec![
+                ("approved", approve),
+                ("access fixed: it is dead", |c| {
+                    c.facts.instances.insert(P, silent(700));
+                }),
+            ],
+        ),
+        f(
+            "silence-too-short",
+            Case::disaster().with(|c| {
+                c.facts.instances.insert(PM, silent(970));
+            }),
+            vec![("time", later)],
+        ),
+        f(
+            "life-after-silence",
+            Case::disaster().with_files([
+                (name(0), whole(set(50, 100))),
+                (name(1), whole(BackupSet { started: t(600), ..set(100, 200) })),
+            ]),
+            vec![
+                ("approved", approve),
+                ("silent for as long again", |c| {
+                    c.facts.instances.insert(PM, silent(700));
+                }),
+            ],
+        ),
+        f(
+            "stale-copy",
+            Case::disaster().online(200),
+            vec![
+                ("approved", approve),
+                ("the files beyond it turn out to be none of it", |c| {
+                    c.files().files.remove(&name(2));
+                }),
+            ],
+        ),
+        f(
+            "both-sides-online",
+            Case::disaster().online(300).with(|c| {
+                c.facts.instances.insert(P, answers("SQL-TP1", Some(database(DatabaseState::Online))));
+            }),
+            vec![
+                ("approved", approve),
+                ("the other side is switched off", |c| {
+                    c.facts.instances.insert(P, silent(700));
+                }),
+            ],
+        ),
+        f(
+            "source-unknown",
+            Case::disaster().with(|c| {
+                c.b().secondary = None;
+                c.facts.backups = unknown("there is nowhere to look");
+            }),
+            vec![("share and folder declared", |c| {
+                let b = Case::disaster().facts.backups;
+                c.pool.log_source = b.value().map(|b| b.source.clone());
+                c.facts.backups = b;
+            })],
+        ),
+        f(
+            "log-chain-gap",
+            Case::disaster().owned().applied().with(|c| {
+                c.files().files.insert(name(4), whole(set(400, 500)));
+            }),
+            vec![
+                ("approved", approve),
+                ("the missing file turns up", |c| {
+                    c.files().files.insert(name(3), shared(set(300, 400)));
+                }),
+            ],
+        ),
+        f(
+            "fork-ambiguous",
+            Case::disaster().owned().applied().with(|c| {
+                let turns = BackupSet { fork: fork(0xC), fork_point: Some(Lsn(300)), ..set(300, 400) };
+                c.files().files.insert(name(3), whole(turns));
+            }),
+            vec![
+                ("approved to stay", approve),
+                ("the file is taken away", |c| {
+                    c.files().files.remove(&name(3));
+                }),
+            ],
+        ),
+        f(
+            "backups-unknown",
+            Case::disaster()
+                .owned()
+                .applied()
+                .with(|c| c.files().share = unknown("the network path was not found (53)")),
+            vec![
+                ("approved", approve),
+                ("the share is back", |c| {
+                    c.files().share = known(vec![name(0)]);
+                }),
+            ],
+        ),
+        f(
+            "torn-not-stable",
+            Case::disaster().owned().applied().with(|c| {
+                c.files().files.insert(name(3), torn(995));
+            }),
+            vec![
+                ("time", |c| c.now = t(1010)),
+                ("it turns out whole", |c| {
+                    c.files().files.insert(name(3), whole(set(300, 400)));
+                }),
+            ],
+        ),
+        f(
+            "loss-above-limit",
+            Case::disaster()
+                .owned()
+                .applied()
+                .with(|c| c.pool.max_data_loss = Some(SignedDuration::from_mins(1))),
+            vec![
+                ("approved", approve),
+                ("the limit is raised", |c| {
+                    c.pool.max_data_loss = None;
+                }),
+            ],
+        ),
+        f("chain-complete", Case::disaster().owned().applied(), vec![]),
+        f(
+            "torn-last",
+            Case::disaster().owned().applied().with(|c| {
+                c.files().files.insert(name(3), torn(900));
+            }),
+            vec![],
+        ),
+        f(
+            "accepted",
+            Case::disaster().owned().applied().with(|c| {
+                c.files().files.insert(name(4), whole(set(400, 500)));
+                approve(c);
+            }),
+            vec![],
+        ),
+        f(
+            "store-not-writable",
+            Case::disaster()
+                .with(|c| c.facts.shell.store_writable = known(Err("its SQL Server is dead".into()))),
+            vec![("moved", |c| c.facts.shell.store_writable = known(Ok(())))],
+        ),
+    ]
+}
+
+fn torn(since: i64) -> BackupFile {
+    let header = Header::Torn { what: "the media family is malformed (3241)".into(), since: t(since) };
+    BackupFile { on_share: Some(header.clone()), in_folder: Some(header) }
+}
+
+#[test]
+fn every_row_has_facts_that_reach_it_and_no_fixture_is_left_over() {
+    let mut rows: Vec<&str> = TABLE.iter().map(|r| r.id).collect();
+    let mut covered: Vec<&str> = fixtures().iter().map(|f| f.row).collect();
+    rows.sort_unstable();
+    covered.sort_unstable();
+    assert_eq!(rows, covered);
+}
+
+#[test]
+fn each_row_decides_as_the_table_says() {
+    for f in fixtures() {
+        let row = TABLE.iter().find(|r| r.id == f.row).unwrap();
+        let plan = f.case.plan();
+        if row.stage == Stage::Always {
+            let Decision::Warn(reason) = row.decision else { panic!("{} only warns", row.id) };
+            assert!(plan.warnings.iter().any(|(r, _)| *r == reason), "{}: {:#?}", f.row, plan.warnings);
+            assert!(matches!(plan.next, Next::Run(..)), "{}: a warning stops nothing", f.row);
+            continue;
+        }
+        assert_eq!(f.case.row(), Some(f.row), "{:#?}", plan.next);
+        match (row.decision, &plan.next) {
+            (Decision::Stop(reason), Next::Blocked(stop)) => {
+                assert_eq!(stop.reason, reason, "{}", f.row);
+                assert!(!stop.message.is_empty() && !stop.remedy.is_empty(), "{}", f.row);
+                assert!(!stop.message.contains("  ") && !stop.remedy.contains("  "), "{}: {stop:#?}", f.row);
+            }
+            (Decision::Wait(reason), Next::Wait { reason: r, until, .. }) => {
+                assert_eq!((*r, until.is_some()), (reason, true), "{}", f.row);
+            }
+            (Decision::Go, Next::Run(StepId::RecoverDatabase | StepId::TakeOwnership, _)) => {}
+            (decision, next) => panic!("{}: {decision:?} but {next:#?}", f.row),
+        }
+    }
+}
+
+#[test]
+fn each_remedy_unblocks_its_row() {
+    for f in fixtures() {
+        let row = TABLE.iter().find(|r| r.id == f.row).unwrap();
+        assert!(matches!(row.decision, Decision::Go) || !f.remedies.is_empty(), "{} has no way out", f.row);
+        for (what, remedy) in f.remedies {
+            let mut case = f.case.clone();
+            remedy(&mut case);
+            assert_ne!(case.row(), Some(f.row), "{}: still there after: {what}", f.row);
+            let plan = case.plan();
+            assert!(matches!(plan.next, Next::Run(..)), "{} after {what}: {:#?}", f.row, plan.next);
+            assert!(
+                !plan.warnings.iter().any(|(r, _)| Decision::Warn(*r) == row.decision),
+                "{}: {what}",
+                f.row
+            );
+        }
+    }
+}
+
+#[test]
+fn only_a_row_that_names_an_approval_offers_a_digest() {
+    let none = ["other-side-serves", "source-unknown"];
+    for f in fixtures() {
+        if let Next::Blocked(stop) = f.case.plan().next {
+            assert_eq!(stop.digest.is_none(), none.contains(&f.row), "{}", f.row);
+        }
+    }
+}
+
+#[test]
+fn a_field_that_says_primary_is_never_a_failover() {
+    for f in fixtures() {
+        let mut case = f.case;
+        if case.b().journal.transition.is_some() || case.db().state == DatabaseState::Online {
+            continue;
+        }
+        case.pool.active = Side::Primary;
+        let plan = case.plan();
+        assert_eq!((plan.next, plan.rule), (Next::Converged, Reason::AsDeclared), "{}", f.row);
+    }
+}
+
+#[test]
+fn declared_paths_are_used_only_where_nothing_better_is_known() {
+    let mut case = Case::disaster();
+    case.pool.log_source = Some(LogSource { share: r"\\elsewhere\x".into(), folder: r"E:\x".into() });
+    case = case.owned().applied();
+    let plan = case.plan();
+    let Some(Action::RecoverDatabase { source: Some(source), .. }) = action(&plan) else {
+        panic!("{:#?}", plan.next)
+    };
+    assert_eq!(source.share, r"\\files\pchat-logs");
+}

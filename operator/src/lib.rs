@@ -3,3 +3,6 @@
 //! The stages are modules that know only what stands to their left; `reconcile` calls them in turn.
 
 pub mod far_end;
+pub mod reconcile;
+pub mod report;
+pub mod sql;

@@ -1,0 +1,136 @@
+//! Who this run is: its name, its tokens, what it asked for and what a person accepted.
+//!
+//! Fills in [`Run`], the planner's view of an executor. A token counts as this run's own only when this run
+//! made it and it was seen, or confirmed, at the far end.
+
+use jiff::Timestamp;
+use pchat_planner::facts::Facts;
+use pchat_planner::journal::{Asked, Epoch, Journal, Run};
+use pchat_planner::plan::{Action, StepId};
+use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The instance at which all executors meet.
+pub const MEETING_POINT: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
+
+/// One run of an executor.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    run: Run,
+    /// Tokens that were sent without a confirmed answer: each may still turn up as the owner's.
+    attempted: Vec<Epoch>,
+}
+
+impl Identity {
+    /// A new run by `executor`, with the digests that a person accepted.
+    pub fn new(executor: String, approvals: Vec<String>) -> Self {
+        Identity {
+            run: Run {
+                executor,
+                epoch: None,
+                next_epoch: fresh_epoch(),
+                next_transition: Uuid::nil(),
+                first_look: None,
+                approvals,
+                asked: Vec::new(),
+            },
+            attempted: Vec::new(),
+        }
+    }
+
+    /// What the planner is to know of this run.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The token to present with `action`: the one it takes over with, or the one that this run owns.
+    pub fn token_for<'a>(&'a self, action: &'a Action) -> Option<&'a Epoch> {
+        match action {
+            Action::TakeOwnership { epoch, .. } => Some(epoch),
+            _ => self.run.epoch.as_ref(),
+        }
+    }
+
+    /// Takes in what was observed: the owner at the first look, an own token whose confirmation was lost, and
+    /// which transition would be the next.
+    pub fn learn(&mut self, pool: &Pool, facts: &Facts) {
+        let Some(journal) = journal(facts) else { return };
+        let owner = journal.owner.as_ref().map(|owner| owner.epoch.clone());
+        if self.run.first_look.is_none() {
+            self.run.first_look = Some(owner.clone());
+        }
+        if let Some(seen) = owner
+            && self.attempted.contains(&seen)
+        {
+            self.run.epoch = Some(seen);
+        }
+        self.run.next_transition = next_transition(pool, journal.transition.as_ref().map(|t| t.id));
+    }
+
+    /// `action` is about to be sent.
+    pub fn sending(&mut self, action: &Action) {
+        if let Action::TakeOwnership { epoch, .. } = action
+            && *epoch == self.run.next_epoch
+        {
+            // A delayed copy of this request may land later, so the token is never offered again.
+            self.attempted.push(epoch.clone());
+            self.run.next_epoch = fresh_epoch();
+        }
+    }
+
+    /// The far end confirmed `action` at `at`, with the journal in `transition`.
+    pub fn confirmed(&mut self, step: StepId, action: &Action, transition: Option<Uuid>, at: Timestamp) {
+        let transition = match action {
+            Action::TakeOwnership { epoch, transition, .. } => {
+                self.run.epoch = Some(epoch.clone());
+                Some(transition.id)
+            }
+            _ => transition,
+        };
+        if let Some(transition) = transition {
+            self.run.asked.retain(|asked| asked.transition == transition && asked.step != step);
+            self.run.asked.push(Asked { transition, step, at });
+        }
+    }
+}
+
+/// The journal, if it was read.
+pub fn journal(facts: &Facts) -> Option<&Journal> {
+    let state = facts.instances.get(&MEETING_POINT)?.state.value()?;
+    state.journal_damage.is_none().then_some(&state.journal)
+}
+
+fn fresh_epoch() -> Epoch {
+    Epoch(Uuid::new_v4().to_string())
+}
+
+/// The id of the transition that follows `previous`.
+///
+/// Made from the pool and its predecessor instead of by chance: an approval names the transition, and a person
+/// who is asked by one run answers to the next, perhaps on another machine.
+fn next_transition(pool: &Pool, previous: Option<Uuid>) -> Uuid {
+    let mut hash = Sha256::new();
+    hash.update(b"persistentchat.io transition\0");
+    hash.update(pool.fqdn.to_lowercase());
+    hash.update([0]);
+    hash.update(pool.database.as_bytes());
+    hash.update([0]);
+    hash.update(previous.unwrap_or(Uuid::nil()).as_bytes());
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// Name of this process for the owner's mark: host and process id.
+pub fn default_executor() -> String {
+    let host = std::env::var("HOSTNAME")
+        .or_else(|_| std::env::var("COMPUTERNAME"))
+        .ok()
+        .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unnamed host".into());
+    format!("{host}, process {}", std::process::id())
+}

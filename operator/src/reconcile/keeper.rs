@@ -1,0 +1,106 @@
+//! Keeps the state file in step with what was seen: written when something in it changed, and only then.
+
+use jiff::Timestamp;
+use pchat_planner::facts::Facts;
+use pchat_planner::pool::Pool;
+
+use super::identity::journal;
+use super::state_file::{Approval, StateFile, Stored};
+
+/// The state file of a run, or none where the run keeps none.
+#[derive(Debug)]
+pub struct Keeper {
+    file: Option<StateFile>,
+    stored: Stored,
+    changed: bool,
+    told: bool,
+}
+
+impl Keeper {
+    /// Opens the file, takes over what it holds and latches `approvals`. The sentence, if any, is for the user.
+    pub fn open(
+        file: Option<StateFile>,
+        pool: &Pool,
+        executor: &str,
+        approvals: &[String],
+        now: Timestamp,
+    ) -> (Keeper, Option<String>) {
+        let found = file.as_ref().map(|file| file.load(&pool.fqdn, &pool.database, now));
+        let (stored, notice) = found.map_or((None, None), |found| (found.stored, found.notice));
+        let mut stored = stored.unwrap_or_else(|| Stored::new(&pool.fqdn, &pool.database, executor, now));
+        stored.executor = executor.to_owned();
+        for digest in approvals {
+            if !stored.approvals.iter().any(|known| known.digest.eq_ignore_ascii_case(digest)) {
+                stored.approvals.push(Approval { digest: digest.to_lowercase(), transition: None });
+            }
+        }
+        (Keeper { file, stored, changed: !approvals.is_empty(), told: false }, notice)
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> Option<&std::path::Path> {
+        self.file.as_ref().map(StateFile::path)
+    }
+
+    /// Who runs.
+    pub fn executor(&self) -> &str {
+        &self.stored.executor
+    }
+
+    /// Every digest that a person accepted and that may still count.
+    pub fn approvals(&self) -> Vec<String> {
+        self.stored.approvals.iter().map(|approval| approval.digest.clone()).collect()
+    }
+
+    /// Takes in the journal at the far end. Approvals of a transition that is over are dropped.
+    pub fn see(&mut self, facts: &Facts) {
+        let Some(journal) = journal(facts) else { return };
+        if let Some(transition) = &journal.transition {
+            let before = self.stored.approvals.clone();
+            if transition.is_open() {
+                for approval in &mut self.stored.approvals {
+                    approval.transition = approval.transition.or(Some(transition.id));
+                }
+            }
+            self.stored.approvals.retain(|approval| {
+                approval.transition.is_none_or(|id| id == transition.id && transition.is_open())
+            });
+            self.changed |= before != self.stored.approvals;
+        }
+        // The owner's mark moves with every batch; it alone is no reason to write.
+        let same = self.stored.journal.as_ref().is_some_and(|stored| {
+            stored.transition == journal.transition
+                && stored.owner.as_ref().map(|o| &o.epoch) == journal.owner.as_ref().map(|o| &o.epoch)
+        });
+        if !same {
+            self.stored.journal = Some(journal.clone());
+            self.changed = true;
+        }
+    }
+
+    /// Puts the report in.
+    pub fn put_report(&mut self, report: serde_yaml::Value) {
+        self.stored.report = Some(report);
+        self.changed = true;
+    }
+
+    /// Writes what changed. A sentence for the user comes back the first time that it can't be written.
+    pub fn save(&mut self, now: Timestamp) -> Option<String> {
+        let file = self.file.as_ref()?;
+        if !self.changed {
+            return None;
+        }
+        self.stored.written = now;
+        match file.save(&self.stored) {
+            Ok(()) => {
+                self.changed = false;
+                None
+            }
+            Err(_) if self.told => None,
+            Err(error) => {
+                self.told = true;
+                Some(error)
+            }
+        }
+    }
+}

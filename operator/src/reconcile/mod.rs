@@ -1,0 +1,319 @@
+//! The driver: observe, plan, act, report, over and over, until there is nothing to do or a named stop.
+//!
+//! It decides nothing that the planner decides and remembers nothing that can be observed. What it adds is how
+//! to go about it: pauses, tries, the wish to stop, the state file. An action that was begun is seen to its end,
+//! and what it changed is observed, never concluded from its answer.
+
+mod backoff;
+mod identity;
+mod interrupt;
+mod keeper;
+mod state_file;
+mod tries;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use pchat_planner::facts::Facts;
+use pchat_planner::journal::Run;
+use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
+use pchat_planner::pool::{Mode, Pool};
+
+use self::backoff::Backoff;
+pub use self::identity::{Identity, MEETING_POINT, default_executor, journal};
+pub use self::interrupt::{Interrupt, Interrupter, channel as interrupts};
+pub use self::keeper::Keeper;
+pub use self::state_file::StateFile;
+use self::tries::Tries;
+use crate::far_end::{ActError, FarEnd, Freshness, Order};
+use crate::report::{Halt, Record, Report, View};
+use crate::sql::refusal::RefusalCode;
+
+/// Pauses while waiting: the backup instance is asked at least this often.
+const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// The planner, as the driver calls it.
+pub type Planner<'a> = &'a (dyn Fn(&Pool, &Facts, &Run, Timestamp) -> Plan + Sync);
+
+/// How a run goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long to stay at a stop before giving up.
+    pub stay: Duration,
+    /// How long nothing at the far ends may move, while it is waited for, before that is a stop.
+    pub patience: Duration,
+    /// The clock; tests bring their own.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { stay: Duration::ZERO, patience: Duration::from_secs(30 * 60), clock: Timestamp::now }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The far end is as declared.
+    Converged,
+    /// It stopped.
+    Halted(Halt),
+    /// It was asked to stop and did, at a safe point.
+    Interrupted,
+    /// There is something to do, and `mode` does not allow doing it.
+    NotEnforced,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How.
+    pub ending: Ending,
+    /// What was seen last; nothing, if the run was interrupted before its first look ended.
+    pub last: Option<(Facts, Plan)>,
+    /// What it saw and did.
+    pub record: Record,
+    /// The state file's keeper, for the report to be put in.
+    pub keeper: Keeper,
+}
+
+/// One run of one pool.
+pub struct Driver<'a, F> {
+    pool: &'a Pool,
+    far: &'a F,
+    planner: Planner<'a>,
+    report: &'a dyn Report,
+    interrupt: Interrupt,
+    settings: Settings,
+    identity: Identity,
+    keeper: Keeper,
+    record: Record,
+    tries: Tries,
+    poll: Backoff,
+    /// What the far ends looked like when something last moved, and when that was.
+    still: Option<(Moved, Timestamp)>,
+    /// Until when the run stays at the stop that it is at.
+    staying: Option<Timestamp>,
+    last: Option<(Facts, Plan)>,
+}
+
+/// What tells that something has moved.
+type Moved = (Reason, Vec<(StepId, StepState, Option<(u64, u64)>)>, usize);
+
+impl<'a, F: FarEnd> Driver<'a, F> {
+    /// A run that has not looked yet. `keeper` brings its name and the approvals.
+    pub fn new(
+        pool: &'a Pool,
+        far: &'a F,
+        planner: Planner<'a>,
+        report: &'a dyn Report,
+        interrupt: Interrupt,
+        settings: Settings,
+        keeper: Keeper,
+    ) -> Self {
+        Driver {
+            record: Record::new(keeper.executor().to_owned(), (settings.clock)()),
+            identity: Identity::new(keeper.executor().to_owned(), keeper.approvals()),
+            tries: Tries::default(),
+            poll: Backoff::new(POLL.0, POLL.1),
+            still: None,
+            staying: None,
+            last: None,
+            pool,
+            far,
+            planner,
+            report,
+            interrupt,
+            settings,
+            keeper,
+        }
+    }
+
+    /// Runs until converged, stopped or interrupted.
+    pub async fn run(mut self) -> Outcome {
+        let mut demand = Freshness::all_since(self.now());
+        loop {
+            let facts = tokio::select! {
+                facts = self.far.observe(demand) => facts,
+                () = self.interrupt.wait() => return self.over(Ending::Interrupted),
+            };
+            let next = self.take_in(facts);
+            demand = Freshness::LATEST;
+            let halt = match next {
+                Next::Converged => return self.over(Ending::Converged),
+                _ if self.interrupt.asked() => return self.over(Ending::Interrupted),
+                Next::Blocked(stop) => Some(Halt::Planned(stop)),
+                _ if self.pool.mode != Mode::Enforce => return self.over(Ending::NotEnforced),
+                Next::Wait { reason, message, step, until } => self
+                    .still_for(until)
+                    .map(|since| Halt::Stalled { reason, step, message, since })
+                    .or_else(|| {
+                        self.report.waiting(&self.view());
+                        None
+                    }),
+                Next::Run(step, action) => match self.tries.exhausted(step, &action, self.effect_of(step)) {
+                    Some(halt) => Some(halt),
+                    None => {
+                        self.staying = None;
+                        demand = self.carry_out(step, &action).await;
+                        continue;
+                    }
+                },
+            };
+            match halt {
+                None => self.pause(self.until()).await,
+                Some(halt) if self.stays(&halt) => self.pause(self.staying).await,
+                Some(halt) => return self.over(Ending::Halted(halt)),
+            }
+        }
+    }
+
+    /// Observed, planned, recorded and told.
+    fn take_in(&mut self, facts: Facts) -> Next {
+        let now = self.now();
+        self.identity.learn(self.pool, &facts);
+        let plan = (self.planner)(self.pool, &facts, self.identity.run(), now);
+        let transition = journal(&facts).and_then(|j| j.transition.as_ref()).map(|t| t.id);
+        self.record.see(&plan, transition, now);
+        self.keeper.see(&facts);
+        self.save();
+        let steps = plan.steps.iter().map(|s| (s.id, s.state.clone(), s.progress)).collect();
+        let moved: Moved = (plan.rule, steps, self.record.applied.len());
+        if self.still.as_ref().is_none_or(|(before, _)| *before != moved) {
+            self.still = Some((moved, now));
+            self.poll.reset();
+        }
+        let next = plan.next.clone();
+        if !matches!(next, Next::Blocked(_) | Next::Run(..)) {
+            self.staying = None;
+        }
+        self.last = Some((facts, plan));
+        self.report.planned(&self.view());
+        next
+    }
+
+    async fn carry_out(&mut self, step: StepId, action: &Action) -> Freshness {
+        if let Some(pause) = self.tries.take_pause() {
+            tokio::select! { () = tokio::time::sleep(pause) => {}, () = self.interrupt.wait() => return Freshness::LATEST }
+            // What was planned before the pause is planned again after it.
+            return Freshness::LATEST;
+        }
+        // Without a token of its own the order is refused at the far end, as it should be.
+        let epoch = self.identity.token_for(action).unwrap_or(&self.identity.run().next_epoch).clone();
+        self.identity.sending(action);
+        self.record.begin(step, self.now());
+        self.report.started(step, &self.view());
+        let order = Order { step, action, epoch: &epoch, executor: &self.record.executor };
+        let told = self.far.act(order, &|progress| self.report.progress(step, &progress)).await;
+        let ended = self.now();
+        match told {
+            Ok(done) => {
+                let transition = self.record.transition;
+                self.identity.confirmed(step, action, transition, ended);
+                self.record.confirm(step, action, &done);
+                self.tries.confirmed(step, action);
+                self.report.confirmed(step, &self.view());
+                Freshness::after(action, ended)
+            }
+            Err(error) => {
+                self.record.fail(step, &error, ended);
+                self.report.failed(step, &error, &self.view());
+                let demand = after_failure(action, &error, ended);
+                self.tries.failed(step, error);
+                demand
+            }
+        }
+    }
+
+    /// Since when nothing has moved, if that is too long. A wait for a known moment is not.
+    fn still_for(&self, until: Option<Timestamp>) -> Option<Timestamp> {
+        let (_, since) = self.still.as_ref()?;
+        let now = self.now();
+        let patience = SignedDuration::try_from(self.settings.patience).unwrap_or(SignedDuration::MAX);
+        (now.duration_since(*since) >= patience && until.is_none_or(|until| until <= now)).then_some(*since)
+    }
+
+    /// Whether the run stays at `halt` for now.
+    fn stays(&mut self, halt: &Halt) -> bool {
+        let now = self.now();
+        if self.pool.mode != Mode::Enforce {
+            return false;
+        }
+        let until = *self
+            .staying
+            .get_or_insert_with(|| now.checked_add(self.settings.stay).unwrap_or(Timestamp::MAX));
+        if now >= until {
+            return false;
+        }
+        if let Halt::Failing { step, .. } | Halt::WithoutEffect { step, .. } = halt {
+            self.tries.one_more(*step);
+        }
+        self.report.staying(halt, until, &self.view());
+        true
+    }
+
+    /// Waits for news, for `until` at the longest, or for the wish to stop.
+    async fn pause(&mut self, until: Option<Timestamp>) {
+        let left = until.and_then(|until| Duration::try_from(until.duration_since(self.now())).ok());
+        let at_most = left.map_or(self.poll.pause(), |left| left.min(self.poll.pause()));
+        tokio::select! { () = self.far.news(at_most) => {}, () = self.interrupt.wait() => {} }
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        match self.last.as_ref().map(|(_, plan)| &plan.next) {
+            Some(Next::Wait { until: Some(until), .. }) if *until > self.now() => Some(*until),
+            _ => None,
+        }
+    }
+
+    fn effect_of(&self, step: StepId) -> &str {
+        let steps = self.last.as_ref().map_or(&[][..], |(_, plan)| &plan.steps);
+        steps.iter().find(|s| s.id == step).map_or("", |s| s.effect.as_str())
+    }
+
+    fn save(&mut self) {
+        if let Some(trouble) = self.keeper.save(self.now()) {
+            self.report.notice(&trouble);
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.settings.clock)()
+    }
+
+    fn view(&self) -> View<'_> {
+        let last = self.last.as_ref();
+        View {
+            pool: self.pool,
+            facts: last.map(|(facts, _)| facts),
+            plan: last.map(|(_, plan)| plan),
+            record: &self.record,
+            now: self.now(),
+        }
+    }
+
+    fn over(mut self, ending: Ending) -> Outcome {
+        self.record.ended = Some(self.now());
+        Outcome { ending, last: self.last, record: self.record, keeper: self.keeper }
+    }
+}
+
+/// What must be looked at again after `error`: that which the plan had wrong.
+fn after_failure(action: &Action, error: &ActError, at: Timestamp) -> Freshness {
+    let again = Freshness { backups: Some(at), ..Freshness::LATEST };
+    match (action, error) {
+        (_, ActError::Refused { refusal, .. }) => match refusal.code {
+            RefusalCode::NotLast | RefusalCode::Position | RefusalCode::LogShipping | RefusalCode::Fork => {
+                again
+            }
+            _ => Freshness::LATEST,
+        },
+        (_, ActError::NotSent { .. }) => Freshness::LATEST,
+        (Action::ApplyLogs { .. } | Action::RecoverDatabase { .. }, _) => again,
+        _ => Freshness::after(action, at),
+    }
+}
+
+#[cfg(test)]
+mod tests;

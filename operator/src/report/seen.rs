@@ -1,0 +1,302 @@
+//! What `observe` and `plan` print: what was seen of each server, and what would be done.
+
+use pchat_planner::facts::{
+    BackupFile, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, Job, MirroringState,
+    Role,
+};
+use pchat_planner::plan::{Next, StepState};
+use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
+
+use super::words::{Paint, count, list, meaning, sentence, side_of, time, wrap};
+use super::{View, header, steps};
+use crate::reconcile::journal;
+
+const WIDTH: usize = 118;
+
+/// Everything that was seen.
+pub fn observed(view: &View<'_>, paint: Paint) -> String {
+    let (pool, Some(facts)) = (view.pool, view.facts) else { return header::header(view).join("\n") };
+    let mut out = vec![header::active(pool, facts), format!("Seen at {}.", time(view.now, view.now))];
+    for side in [Side::Primary, Side::Backup] {
+        out.push(String::new());
+        out.push(paint.strong(&format!("{} ({side})", pool.site(side).name)));
+        for partner in [Partner::Database, Partner::Mirror] {
+            let id = InstanceId::new(side, partner);
+            match (pool.instance(id), facts.instances.get(&id)) {
+                (Some(name), Some(seen)) => {
+                    let text = instance(pool, seen, view);
+                    out.push(wrap(&format!("{name}: {text}"), "  ", WIDTH));
+                }
+                (Some(name), None) => out.push(format!("  {name}: was not looked at.")),
+                (None, _) => out.push("  No mirror, by declaration.".into()),
+            }
+        }
+    }
+    out.push(String::new());
+    out.push(paint.strong("Log backups"));
+    out.push(wrap(&backups(facts), "  ", WIDTH));
+    out.push(paint.strong("Management shell"));
+    out.push(wrap(&shell(pool, facts, view), "  ", WIDTH));
+    out.push(paint.strong("Journal"));
+    out.push(wrap(&transition(facts, view), "  ", WIDTH));
+    out.join("\n")
+}
+
+/// What would be done.
+pub fn planned(view: &View<'_>, paint: Paint) -> String {
+    let mut out = header::header(view);
+    let Some(plan) = view.plan else { return out.join("\n") };
+    if !plan.steps.is_empty() {
+        out.push(String::new());
+        for step in &plan.steps {
+            let text = match step.state {
+                StepState::Pending | StepState::Next => format!("{}: {}", step.target, step.effect),
+                _ => step.why.clone(),
+            };
+            let name = format!("{:?}", step.id);
+            let head = format!("  {} {name:18}  ", steps::mark(view, step, paint));
+            out.push(
+                format!("{head}{}", wrap(&text, &" ".repeat(24), WIDTH).trim_start()).trim_end().to_owned(),
+            );
+        }
+    }
+    out.push(String::new());
+    out.push(match &plan.next {
+        Next::Converged => format!("Nothing to do: {}.", meaning(plan.rule)),
+        Next::Run(step, _) => format!("Next: {step:?}."),
+        Next::Wait { reason, message, .. } => {
+            wrap(&format!("Next: wait ({reason:?}). {}", sentence(message)), "", WIDTH)
+        }
+        Next::Blocked(stop) => wrap(
+            &format!(
+                "Stop: {} ({:?}). {} {}",
+                meaning(stop.reason),
+                stop.reason,
+                sentence(&stop.message),
+                sentence(&stop.remedy)
+            ),
+            "",
+            WIDTH,
+        ),
+    });
+    for hazard in &plan.hazards {
+        let text = format!("Hazard ({:?}): {}", hazard.reason, sentence(&hazard.sentence));
+        out.push(wrap(&text, "", WIDTH));
+    }
+    if let Next::Blocked(stop) = &plan.next
+        && let Some(digest) = &stop.digest
+    {
+        out.push(format!("To accept exactly that: --approve {digest}"));
+    }
+    out.join("\n")
+}
+
+/// What is known of an instance, as sentences.
+fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
+    match &seen.contact {
+        Contact::Silent { since, tries, detail } => format!(
+            "does not answer since {} ({}): {}",
+            time(*since, view.now),
+            if *tries == 1 { "1 try".into() } else { format!("{tries} tries") },
+            sentence(detail)
+        ),
+        Contact::Unusable { detail } => format!("is alive and can't be asked: {}", sentence(detail)),
+        Contact::Answers => match &seen.state {
+            Fact::Unknown { why, .. } => format!("answers; its state is not known: {}", sentence(why)),
+            Fact::Known { value: state, .. } => {
+                let mut parts = vec![format!("SQL Server {}", state.version)];
+                parts.push(match &state.database {
+                    None => format!("there is no database {}", pool.database),
+                    Some(database) => describe(database),
+                });
+                if state.ships_logs {
+                    parts.push("log shipping's primary side is configured".into());
+                }
+                if let Some(s) = &state.secondary {
+                    parts.push(format!(
+                        "log shipping from {}: {}, {}",
+                        s.primary_server,
+                        job("copy job", &s.copy_job),
+                        job("restore job", &s.restore_job)
+                    ));
+                }
+                if !state.sessions.is_empty() {
+                    parts.push(format!(
+                        "{} on {}",
+                        count(state.sessions.len() as u64, "session"),
+                        pool.database
+                    ));
+                }
+                if let Some(restore) = &state.restore {
+                    parts.push(format!("{} is running, {} %", restore.command, restore.percent));
+                }
+                if !state.sysadmin {
+                    parts.push("the login is not a member of sysadmin".into());
+                }
+                sentence(&parts.join("; "))
+            }
+        },
+    }
+}
+
+/// A database in a few words.
+pub fn describe(database: &Database) -> String {
+    let state = match database.state {
+        DatabaseState::Online if database.standby => "STANDBY",
+        DatabaseState::Online if database.read_only => "ONLINE, read-only",
+        DatabaseState::Online => "ONLINE",
+        DatabaseState::Restoring => "RESTORING",
+        DatabaseState::Recovering => "RECOVERING",
+        DatabaseState::RecoveryPending => "RECOVERY_PENDING",
+        DatabaseState::Suspect => "SUSPECT",
+        DatabaseState::Emergency => "EMERGENCY",
+        DatabaseState::Offline => "OFFLINE",
+    };
+    let mut text = format!("{} is {state}", database.name);
+    if let Some(mirroring) = &database.mirroring {
+        let role = match mirroring.role {
+            Role::Principal => "principal",
+            Role::Mirror => "mirror",
+        };
+        let state = match mirroring.state {
+            MirroringState::Suspended => "SUSPENDED".to_owned(),
+            MirroringState::Disconnected => "DISCONNECTED".into(),
+            MirroringState::Synchronizing => "SYNCHRONIZING".into(),
+            MirroringState::PendingFailover => "PENDING_FAILOVER".into(),
+            MirroringState::Synchronized => "SYNCHRONIZED".into(),
+            MirroringState::Unsynchronized => "UNSYNCHRONIZED".into(),
+            MirroringState::Other(n) => format!("in state {n}"),
+        };
+        text.push_str(&format!(", {role}, {state}"));
+        if let Some(partner) = &mirroring.partner_instance {
+            text.push_str(&format!(" with {partner}"));
+        }
+    }
+    match (&database.position, database.state, database.standby) {
+        (Ok(position), _, true) | (Ok(position), DatabaseState::Restoring, _) => {
+            text.push_str(&format!(" at LSN {}", position.lsn));
+        }
+        (Err(why), _, true) | (Err(why), DatabaseState::Restoring, _) if database.mirroring.is_none() => {
+            text.push_str(&format!(", its LSN is not known ({why})"));
+        }
+        _ => {}
+    }
+    text
+}
+
+fn job(kind: &str, job: &Job) -> String {
+    let enabled = if job.enabled { "enabled" } else { "disabled" };
+    let running = if job.running { ", running" } else { "" };
+    match &job.last_run {
+        Some((_, Err(error))) => format!("{kind} {enabled}{running}, its last run failed ({error})"),
+        _ => format!("{kind} {enabled}{running}"),
+    }
+}
+
+fn backups(facts: &Facts) -> String {
+    let backups = match &facts.backups {
+        Fact::Unknown { why, .. } => return format!("Not known: {}", sentence(why)),
+        Fact::Known { value, .. } => value,
+    };
+    let place = |name: &str, path: &str, listing: &Fact<Vec<String>>| match listing {
+        Fact::Known { value, .. } => format!("{name} {path}: {}.", count(value.len() as u64, "file")),
+        Fact::Unknown { why, .. } => format!("{name} {path}: not known: {}", sentence(why)),
+    };
+    let mut parts = vec![
+        place("Share", &backups.source.share, &backups.share),
+        place("Copy folder", &backups.source.folder, &backups.folder),
+    ];
+    let newest = backups.files.iter().rev().find_map(|(name, file)| {
+        let sets = readable(file)?;
+        let last = sets.iter().max_by_key(|set| set.last_lsn)?;
+        Some(format!("The last readable one is {name}, which ends at LSN {}.", last.last_lsn))
+    });
+    parts.extend(newest);
+    let torn: Vec<&str> = backups
+        .files
+        .iter()
+        .filter(|(_, file)| {
+            readable(file).is_none()
+                && [&file.on_share, &file.in_folder]
+                    .into_iter()
+                    .flatten()
+                    .any(|h| matches!(h, Header::Torn { .. }))
+        })
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !torn.is_empty() {
+        parts.push(format!("Torn or unfinished: {}.", list(&torn)));
+    }
+    parts.join(" ")
+}
+
+fn readable(file: &BackupFile) -> Option<&[pchat_planner::facts::BackupSet]> {
+    [&file.in_folder, &file.on_share].into_iter().flatten().find_map(|header| match header {
+        Header::Read(sets) if !sets.is_empty() => Some(sets.as_slice()),
+        _ => None,
+    })
+}
+
+fn shell(pool: &Pool, facts: &Facts, view: &View<'_>) -> String {
+    let shell = &facts.shell;
+    match &shell.contact {
+        Contact::Silent { since, detail, .. } => {
+            return format!("Does not answer since {}: {}", time(*since, view.now), sentence(detail));
+        }
+        Contact::Unusable { detail } => return format!("Can't be asked: {}", sentence(detail)),
+        Contact::Answers => {}
+    }
+    let mut parts = vec![match &shell.pool_state {
+        Fact::Known { value: (_, state), .. } => {
+            format!("The pool's state is {state:?} ({} side).", side_of(*state))
+        }
+        Fact::Unknown { why, .. } => format!("The pool's state is not known: {}", sentence(why)),
+    }];
+    parts.push(match &shell.servers {
+        Fact::Known { value, .. } => format!("Active servers: {}.", list(&value.active)),
+        Fact::Unknown { why, .. } => format!("Which servers are active is not known: {}", sentence(why)),
+    });
+    if let Fact::Known { value, .. } = &shell.replicated {
+        let wanted = &pool.site(pool.active).active_servers;
+        let late: Vec<&String> = value
+            .iter()
+            .filter(|(server, done)| !**done && wanted.iter().any(|w| w.eq_ignore_ascii_case(server)))
+            .map(|(server, _)| server)
+            .collect();
+        if !late.is_empty() {
+            parts.push(format!("The store is not yet replicated to {}.", list(&late)));
+        }
+    }
+    parts.push(match &shell.store_writable {
+        Fact::Known { value: Ok(()), .. } => "The Central Management Store can be written.".into(),
+        Fact::Known { value: Err(why), .. } => {
+            format!("The Central Management Store can't be written: {}", sentence(why))
+        }
+        Fact::Unknown { why, .. } => {
+            format!("Whether the Central Management Store can be written is not known: {}", sentence(why))
+        }
+    });
+    parts.join(" ")
+}
+
+fn transition(facts: &Facts, view: &View<'_>) -> String {
+    let Some(journal) = journal(facts) else { return "Not known: it was not read.".into() };
+    let mut text = match &journal.transition {
+        None => "No transition is recorded.".to_owned(),
+        Some(t) => format!(
+            "Transition {} to {}, opened {}, is {:?}.",
+            t.id,
+            t.intent,
+            time(t.opened, view.now),
+            t.phase
+        ),
+    };
+    if let Some(owner) = &journal.owner {
+        text.push_str(&format!(
+            " Owner: {}, last sign of life {} by the far end's clock.",
+            owner.executor,
+            time(owner.mark, view.now)
+        ));
+    }
+    text
+}

@@ -1,0 +1,193 @@
+//! The last lines of a run that stopped: what stopped it, what has and has not changed, what to do, the command.
+
+use pchat_planner::journal::Phase;
+use pchat_planner::plan::{Direction, Next, StepId, StepState};
+use pchat_planner::pool::Mode;
+
+use super::words::{Paint, capital, list, meaning, sentence, time, whole, wrap};
+use super::{Halt, Invocation, View};
+
+/// Columns of a paragraph.
+const WIDTH: usize = 118;
+
+/// A stop.
+pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint) -> String {
+    let at = halt.step().map(|step| format!(" at {step:?}")).unwrap_or_default();
+    let mut out = vec![paint.bad(&format!("Stopped{at}: {} ({}).", headline(halt), halt.name()))];
+    let mut say = |text: &str| out.push(wrap(text, "  ", WIDTH));
+    say(&message(view, halt));
+    say(&changed(view));
+    let remedy = remedy(halt);
+    if !remedy.is_empty() {
+        say(&remedy);
+    }
+    if halt.digest().is_some() {
+        let hazards = view.plan.map_or(&[][..], |plan| &plan.hazards);
+        if hazards.len() > 1 {
+            say("An approval accepts all of this:");
+        }
+        if hazards.len() > 1 {
+            for hazard in hazards {
+                let text = wrap(&sentence(&hazard.sentence), "      ", WIDTH);
+                out.push(format!("    - {}", text.trim_start()));
+            }
+        }
+    }
+    match halt.digest() {
+        Some(digest) => {
+            out.push("  To accept exactly that:".into());
+            out.push(format!("    {}", paint.strong(&format!("{} --approve {digest}", invocation.again))));
+        }
+        None => {
+            out.push("  To go on after that:".into());
+            out.push(format!("    {}", paint.strong(&invocation.again)));
+        }
+    }
+    out.join("\n")
+}
+
+fn headline(halt: &Halt) -> String {
+    match halt {
+        Halt::Planned(stop) => meaning(stop.reason).into(),
+        Halt::Failing { tries, .. } => format!("the same failure {tries} times in a row"),
+        Halt::WithoutEffect { tries, .. } => format!("confirmed {tries} times, and its effect is not seen"),
+        Halt::Stalled { reason, .. } => meaning(*reason).into(),
+    }
+}
+
+/// What stopped it.
+pub fn message(view: &View<'_>, halt: &Halt) -> String {
+    match halt {
+        Halt::Planned(stop) => sentence(&stop.message),
+        Halt::Failing { error, .. } => sentence(&error.to_string()),
+        Halt::WithoutEffect { effect, .. } if effect.is_empty() => {
+            "The far end confirms the action, and looking again finds nothing changed.".into()
+        }
+        Halt::WithoutEffect { effect, .. } => {
+            format!(
+                "The far end confirms the action, and what should follow is not seen: {}",
+                sentence(effect)
+            )
+        }
+        Halt::Stalled { message, since, .. } => format!(
+            "{} Nothing has moved since {} ({}).",
+            sentence(&capital(message)),
+            time(*since, view.now),
+            whole(view.now.duration_since(*since))
+        ),
+    }
+}
+
+/// What to do.
+pub fn remedy(halt: &Halt) -> String {
+    match halt {
+        Halt::Planned(stop) => sentence(&stop.remedy),
+        // A failure's own sentence ends with its remedy.
+        Halt::Failing { .. } => String::new(),
+        Halt::WithoutEffect { .. } => {
+            "Look at the target by hand: somebody or something may be undoing it.".into()
+        }
+        Halt::Stalled { .. } => "Look at what it waits for; the run goes on from where it is.".into(),
+    }
+}
+
+/// What has and what has not been changed.
+pub fn changed(view: &View<'_>) -> String {
+    let record = view.record;
+    let done: Vec<String> = record
+        .listing
+        .iter()
+        .filter(|s| s.state == StepState::Done && s.id != StepId::TakeOwnership)
+        .filter(|s| record.steps.contains_key(&s.id))
+        .map(|s| format!("{:?}", s.id))
+        .collect();
+    let journal = view.facts.and_then(crate::reconcile::journal);
+    let open = journal.and_then(|j| j.transition.as_ref()).filter(|t| t.is_open());
+    let database = &view.pool.database;
+    let target = &view.pool.backup.database;
+    let mut parts = Vec::new();
+    if record.actions == 0 {
+        parts.push("This run has changed nothing.".to_owned());
+    } else if done.is_empty() {
+        parts.push("This run has finished no step.".to_owned());
+    } else {
+        parts.push(format!("This run has done {}.", list(&done)));
+    }
+    if record.direction == Some(Direction::ForcedFailover) {
+        let (files, _) = record.applied_total();
+        if files > 0 && !record.is_done(StepId::ApplyLogs) {
+            parts.push(format!("It has applied {files} log backups."));
+        }
+        match open.map(|t| t.phase) {
+            Some(Phase::Recovering) if record.is_done(StepId::RecoverDatabase) => parts.push(format!(
+                "{database} on {target} is recovered: from here it only goes forward."
+            )),
+            Some(Phase::Recovering) => parts.push(format!(
+                "Recovery of {database} on {target} was begun; whether it happened is looked up by the next run."
+            )),
+            Some(_) if record.is_done(StepId::QuiesceLogShipping) => parts.push(format!(
+                "Nothing was recovered. Log shipping's jobs stay disabled until this goes on, or is called off by \
+                 turning activeDatabase back to {}.",
+                view.pool.active.other()
+            )),
+            Some(_) => parts.push("Nothing was recovered.".into()),
+            None => {}
+        }
+    }
+    parts.join(" ")
+}
+
+/// A run that was asked to stop.
+pub fn interrupted(view: &View<'_>, invocation: &Invocation, paint: Paint) -> String {
+    let mut out = vec![paint.busy("Interrupted: stopped at a safe point, no action of this run is running.")];
+    out.push(wrap(&changed(view), "  ", WIDTH));
+    if let Some(jobs) = still_running(view) {
+        out.push(wrap(&jobs, "  ", WIDTH));
+    }
+    out.push("  To go on:".into());
+    out.push(format!("    {}", paint.strong(&invocation.again)));
+    out.join("\n")
+}
+
+/// Jobs at the far end that go on without the run.
+pub fn still_running(view: &View<'_>) -> Option<String> {
+    let state = view.facts?.instances.get(&crate::reconcile::MEETING_POINT)?.state.value()?;
+    let secondary = state.secondary.as_ref()?;
+    let jobs: Vec<&str> = [&secondary.copy_job, &secondary.restore_job]
+        .into_iter()
+        .filter(|job| job.running)
+        .map(|job| job.name.as_str())
+        .collect();
+    (!jobs.is_empty()).then(|| {
+        format!(
+            "On {}, log shipping's own {} {} still running and ends by itself.",
+            view.pool.backup.database,
+            list(&jobs),
+            if jobs.len() == 1 { "is" } else { "are" }
+        )
+    })
+}
+
+/// A run that may not act.
+pub fn not_enforced(view: &View<'_>, paint: Paint) -> String {
+    let mode = match view.pool.mode {
+        Mode::Observe => "Observe",
+        Mode::Plan => "Plan",
+        Mode::Enforce => "Enforce",
+    };
+    let next = match view.plan.map(|plan| &plan.next) {
+        Some(Next::Run(step, _)) => format!("{step:?} would come next."),
+        Some(Next::Wait { message, .. }) => format!("It would wait: {}", sentence(message)),
+        _ => String::new(),
+    };
+    let out = [
+        paint.bad(&format!("Not carried out: spec.mode is {mode} (NotEnforced).")),
+        wrap(&format!("This run has changed nothing. {next}"), "  ", WIDTH),
+        wrap(
+            "To carry it out, set spec.mode to Enforce in the manifest and run the same command again.",
+            "  ",
+            WIDTH,
+        ),
+    ];
+    out.join("\n")
+}

@@ -1,0 +1,244 @@
+//! How times, durations, sizes and names are said; the same everywhere.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use pchat_planner::facts::PoolState;
+use pchat_planner::plan::{Reason, StepId};
+use pchat_planner::pool::Side;
+
+/// `23:41:07 UTC`, with the date when it is not that of `now`.
+pub fn time(at: Timestamp, now: Timestamp) -> String {
+    let (at, now) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
+    let clock = at.strftime("%H:%M:%S UTC");
+    if at.date() == now.date() { clock.to_string() } else { format!("{} {clock}", at.date()) }
+}
+
+/// `3 min 12 s`; tenths below ten seconds, because a step may take no longer.
+pub fn duration(d: SignedDuration) -> String {
+    let tenths = d.as_millis().max(0) / 100;
+    let s = tenths / 10;
+    match (s / 86_400, s / 3_600 % 24, s / 60 % 60, s % 60) {
+        (0, 0, 0, s) if s < 10 => format!("{s}.{} s", tenths % 10),
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, 0) => format!("{m} min"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, 0, _) => format!("{h} h"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, 0, ..) => format!("{d} d"),
+        (d, h, ..) => format!("{d} d {h} h"),
+    }
+}
+
+/// A duration that is not measured but declared or estimated: whole seconds.
+pub fn whole(d: SignedDuration) -> String {
+    let d = SignedDuration::from_secs(d.as_secs().max(0));
+    if d.as_secs() < 10 { format!("{} s", d.as_secs()) } else { duration(d) }
+}
+
+/// `1.2 GB`, in powers of ten as disks are sold.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if n < 1_000 {
+        return format!("{n} bytes");
+    }
+    let (mut value, mut unit) = (n as f64 / 1_000.0, UNITS[0]);
+    for next in &UNITS[1..] {
+        if value < 999.5 {
+            break;
+        }
+        value /= 1_000.0;
+        unit = next;
+    }
+    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// `1 file`, `3 files`.
+pub fn count(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn list<S: AsRef<str>>(names: &[S]) -> String {
+    match names {
+        [] => "none".into(),
+        [one] => one.as_ref().into(),
+        [first @ .., last] => {
+            let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", first.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// A sentence ends with a full stop, whoever wrote it.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?', ':']) { text.into() } else { format!("{text}.") }
+}
+
+/// A sentence begins with a capital letter, unless with a name.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+/// The name of a step, as everywhere.
+pub fn step(id: StepId) -> String {
+    format!("{id:?}")
+}
+
+/// The side that a pool state stands for.
+pub fn side_of(state: PoolState) -> Side {
+    match state {
+        PoolState::Normal => Side::Primary,
+        PoolState::FailedOver => Side::Backup,
+    }
+}
+
+/// What a reason means, as half a sentence.
+pub fn meaning(reason: Reason) -> &'static str {
+    match reason {
+        Reason::PlannedSwitchoverNeeded => "the other side serves, so this is a planned switchover",
+        Reason::MirrorHoldsCommits => "the mirror of the other side answers and may hold messages",
+        Reason::PrimaryDamaged => "the other side's instance answers, its database is damaged",
+        Reason::PrimaryMayBeAlive => "the other side may be alive",
+        Reason::SilenceTooShort => "the other side has not been silent for long enough",
+        Reason::LogChainGap => "a log backup is missing",
+        Reason::ForkAmbiguous => "the log backups part into two lines",
+        Reason::StaleCopySuspected => "the copy that is online here may be an old one",
+        Reason::BothSidesOnline => "both sides are online",
+        Reason::BackupsUnknown => "the log backups can't be read",
+        Reason::LogShippingSourceUnknown => "nothing says where the log backups are",
+        Reason::LossAboveLimit => "more would be lost than the manifest allows",
+        Reason::CentralManagementUnavailable => "the Central Management Store can't be written",
+        Reason::IntentConflict => "another executor is moving the pool the other way",
+        Reason::OwnedByAnother => "another executor is at work on this pool",
+        Reason::BackupUnreachable => "the surviving side can't be asked",
+        Reason::RightsMissing => "the login lacks a right",
+        Reason::DatabaseUnusable => "the database is in a state that can't be gone on from",
+        Reason::FailoverRunning => "a transition is under way",
+        Reason::WaitingForFarEnd => "something was started and is not finished",
+        Reason::FailbackNeeded => "moving back needs a failback",
+        Reason::AsDeclared => "the pool is as declared",
+        Reason::NotEnforced => "the mode does not allow acting",
+        Reason::ManagementShellUnavailable => "the management shell can't be asked",
+        Reason::JournalDamaged => "the journal at the far end can't be read",
+        Reason::LogShippingShared => "log shipping's jobs serve another database too",
+        Reason::MirrorShareNeeded => "no share is declared to seed the mirror through",
+        Reason::MirrorUnavailable => "the new mirror can't be used",
+    }
+}
+
+/// Wraps `text` at `width` columns; each line begins with `indent`.
+pub fn wrap(text: &str, indent: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column == 0 {
+            let _ = write!(out, "{indent}{word}");
+            column = indent.chars().count() + length;
+        } else if column + 1 + length > width {
+            let _ = write!(out, "\n{indent}{word}");
+            column = indent.chars().count() + length;
+        } else {
+            let _ = write!(out, " {word}");
+            column += 1 + length;
+        }
+    }
+    out
+}
+
+/// Colours, where they are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    fn code(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+    }
+
+    /// Done.
+    pub fn good(self, text: &str) -> String {
+        self.code("32", text)
+    }
+
+    /// Under way, or to be looked at.
+    pub fn busy(self, text: &str) -> String {
+        self.code("33", text)
+    }
+
+    /// Stopped.
+    pub fn bad(self, text: &str) -> String {
+        self.code("31", text)
+    }
+
+    /// Not its turn.
+    pub fn faint(self, text: &str) -> String {
+        self.code("2", text)
+    }
+
+    /// What is looked for first.
+    pub fn strong(self, text: &str) -> String {
+        self.code("1", text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_said_as_a_person_says_them() {
+        for (millis, said) in [
+            (-5, "0.0 s"),
+            (430, "0.4 s"),
+            (9_990, "9.9 s"),
+            (11_200, "11 s"),
+            (60_000, "1 min"),
+            (192_400, "3 min 12 s"),
+            (3_600_000, "1 h"),
+            (5_400_000, "1 h 30 min"),
+            (86_400_000, "1 d"),
+            (187_200_000, "2 d 4 h"),
+        ] {
+            assert_eq!(duration(SignedDuration::from_millis(millis)), said);
+        }
+        assert_eq!(whole(SignedDuration::from_millis(4_900)), "4 s");
+    }
+
+    #[test]
+    fn sizes_round_to_what_is_said_aloud() {
+        for (n, said) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1_000, "1.0 kB"),
+            (65_536, "66 kB"),
+            (999_600, "1.0 MB"),
+            (1_234_567_890, "1.2 GB"),
+        ] {
+            assert_eq!(bytes(n), said);
+        }
+    }
+
+    #[test]
+    fn a_time_of_another_day_has_its_date() {
+        let now = "2026-11-22T23:44:10Z".parse().expect("a timestamp");
+        let at = |text: &str| time(text.parse().expect("a timestamp"), now);
+        assert_eq!(at("2026-11-22T23:41:07.9Z"), "23:41:07 UTC");
+        assert_eq!(at("2026-11-23T00:00:00Z"), "2026-11-23 00:00:00 UTC");
+    }
+
+    #[test]
+    fn a_text_is_wrapped_between_words_and_long_words_stay_whole() {
+        assert_eq!(wrap("one two three four", "  ", 12), "  one two\n  three four");
+        assert_eq!(
+            wrap("a \\\\files\\pchat-logs\\very-long b", "", 8),
+            "a\n\\\\files\\pchat-logs\\very-long\nb"
+        );
+        assert_eq!(wrap("", "  ", 8), "");
+    }
+}

@@ -48,6 +48,8 @@ pub struct Request {
 #[derive(Clone, Debug)]
 pub struct Session {
     pub spid: i32,
+    /// Never used again, unlike the spid.
+    pub serial: u64,
     pub login: String,
     pub host: String,
     pub program: String,
@@ -134,9 +136,23 @@ pub struct Statement {
 /// An error to be raised on command, instead of the K-th effect that clients ask for from then on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fault {
-    pub number: i32,
+    pub kind: FaultKind,
     /// Effects still to pass before it strikes.
     pub after: u32,
+}
+
+/// What strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// This error is raised in place of the effect.
+    Error(i32),
+    /// The effect happens and its client is cut off before the reply.
+    LoseReply,
+    /// The client is cut off at once and the effect comes so many milliseconds later.
+    Delay(u64),
+    /// The client is cut off and nothing happens.
+    Drop,
 }
 
 /// One instance.
@@ -161,6 +177,7 @@ pub struct Instance {
     pub statements: Vec<Statement>,
     pub faults: Vec<Fault>,
     next_spid: i32,
+    next_serial: u64,
 }
 
 /// Database ids of the system databases.
@@ -195,6 +212,7 @@ impl Instance {
             statements: vec![],
             faults: vec![],
             next_spid: 51,
+            next_serial: 1,
         }
     }
 
@@ -244,8 +262,11 @@ impl Instance {
         if self.next_spid > 90 && !self.sessions.contains_key(&51) {
             self.next_spid = 51;
         }
+        let serial = self.next_serial;
+        self.next_serial += 1;
         let session = Session {
             spid,
+            serial,
             login: login.to_owned(),
             host: host.to_owned(),
             program: program.to_owned(),
@@ -269,6 +290,13 @@ impl Instance {
             if db.held_by == Some(spid) {
                 db.held_by = None;
             }
+        }
+    }
+
+    /// Ends a session if its spid still means the one with this serial number.
+    pub fn close_own(&mut self, spid: i32, serial: u64) {
+        if self.sessions.get(&spid).is_some_and(|s| s.serial == serial) {
+            self.close_session(spid);
         }
     }
 
@@ -361,17 +389,17 @@ impl Instance {
     }
 
     /// Takes a fault whose turn it is for this effect.
-    pub fn take_fault(&mut self) -> Option<SqlError> {
+    pub fn take_fault(&mut self) -> Option<FaultKind> {
         let mut due = None;
         self.faults.retain_mut(|f| {
             if f.after == 0 && due.is_none() {
-                due = Some(f.number);
+                due = Some(f.kind);
                 return false;
             }
             f.after = f.after.saturating_sub(1);
             true
         });
-        due.map(|n| raise(n, &[]))
+        due
     }
 }
 

@@ -175,8 +175,13 @@ impl World {
 
     /// Ends all sessions whose context is the database.
     pub fn end_sessions_in(&mut self, key: Key) {
+        self.end_sessions_but(key, 0);
+    }
+
+    /// Ends all sessions whose context is the database but one.
+    pub fn end_sessions_but(&mut self, key: Key, except: i32) {
         let Some(server) = self.servers.get_mut(key.server) else { return };
-        for spid in server.users_of(key.database, 0) {
+        for spid in server.users_of(key.database, except) {
             if let Some(s) = server.sessions.get(&spid) {
                 s.killed.cancel();
             }

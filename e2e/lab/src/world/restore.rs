@@ -192,24 +192,35 @@ impl World {
         Key { server, database: id }
     }
 
-    /// Finishes a RESTORE. When the host died in between, nothing was changed by it.
+    /// Gives up a RESTORE that was stopped on its way (KILL, attention, death of the host): nothing was changed.
+    pub fn abandon_restore(&mut self, r: Restoring) {
+        if r.created {
+            self.servers[r.server].databases.retain(|d| d.id != r.key.database);
+            return;
+        }
+        if let Some(db) = self.database_mut(r.key) {
+            if db.held_by == Some(r.spid) {
+                db.held_by = None;
+            }
+            if db.state == State::Recovering {
+                db.state = if db.standby.is_some() { State::Online } else { State::Restoring };
+            }
+        }
+    }
+
+    /// Finishes a RESTORE.
     pub fn finish_restore(&mut self, r: Restoring) -> Result<(), Failure> {
         let verb = r.request.verb();
+        if !self.reach.alive(&self.servers[r.server].host) {
+            self.abandon_restore(r);
+            return Err(terminated(verb, raise(3204, &[])));
+        }
         let fork = self.new_guid();
-        let (now, alive) = (self.now(), self.reach.alive(&self.servers[r.server].host));
+        let now = self.now();
         let user = self.servers[r.server].sessions.get(&r.spid).map(|s| s.login.clone());
         let db = self.existing_mut(r.key).map_err(|e| terminated(verb, e))?;
         if db.held_by == Some(r.spid) {
             db.held_by = None;
-        }
-        if !alive {
-            if r.set.is_none() {
-                db.state = State::Restoring;
-            }
-            if r.created {
-                self.servers[r.server].databases.retain(|d| d.id != r.key.database);
-            }
-            return Err(terminated(verb, raise(3204, &[])));
         }
         match &r.set {
             Some(set) if r.request.log => chain::apply_log(db, set),

@@ -83,7 +83,7 @@ impl World {
                 login("sa", &l.password, true),
                 login(&l.name, &l.password, true),
                 login("pchat_reader", &l.password, false),
-                login("pchat_service", CHAT_PASSWORD, false),
+                login(CHAT_LOGIN, CHAT_PASSWORD, false),
             ];
             server.endpoint =
                 Some(Endpoint { name: "mirroring_endpoint".into(), port: MIRRORING_PORT, started: true });
@@ -306,6 +306,9 @@ impl World {
         });
     }
 }
+
+/// Login of the chat servers, whose changes are not counted as anybody's mutations.
+pub const CHAT_LOGIN: &str = "pchat_service";
 
 /// Password of the chat servers' login.
 pub const CHAT_PASSWORD: &str = "Chat-Pa55w.rd";

@@ -1,0 +1,4 @@
+//! Control of a running lab: orders, trouble, reports.
+
+pub mod runbook;
+pub mod trouble;

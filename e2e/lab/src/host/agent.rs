@@ -1,0 +1,185 @@
+//! Runs the Agent's jobs in their own time, beside every client.
+//!
+//! Answers for the durations of the jobs' steps and for their sessions, which show in `sysprocesses` and take part in
+//! locking as any other. A job of a host that dies is gone without a trace; it must never outlive its host.
+
+use crate::world::agent::Work;
+use crate::world::restore::Restoring;
+use crate::world::timeline::Operation;
+use crate::world::{Shared, files};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Looks for due jobs until the lab ends, and lets replicas and mirrors catch up.
+pub async fn run(world: Shared) {
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        for (server, job, work) in due(&world) {
+            tokio::spawn(execute(world.clone(), server, job, work));
+        }
+    }
+}
+
+fn due(world: &Shared) -> Vec<(usize, Uuid, Work)> {
+    let mut guard = world.lock();
+    let w = &mut *guard;
+    let now = w.now();
+    let reach = &w.reach;
+    w.store.replicate(now, false, |host| reach.alive(host));
+    for key in (0..w.servers.len()).filter_map(|s| w.chat_key(s)).collect::<Vec<_>>() {
+        w.ship_log(key);
+    }
+    let mut all = vec![];
+    for (n, s) in w.servers.iter_mut().enumerate() {
+        if w.reach.alive(&s.host) {
+            all.extend(s.agent.take_due(now).into_iter().map(|(job, work)| (n, job, work)));
+        }
+    }
+    all
+}
+
+/// One run of one job on one life of its host.
+struct Run {
+    world: Shared,
+    server: usize,
+    job: Uuid,
+    spid: i32,
+    life: i32,
+}
+
+impl Run {
+    /// The host lives on and nobody stopped the job.
+    fn goes_on(&self) -> bool {
+        let w = self.world.lock();
+        let a = &w.servers[self.server].agent;
+        a.running && a.session == self.life && !a.job(self.job).is_some_and(|j| j.activity.stopping)
+    }
+
+    /// The host has not died since the job began.
+    fn same_life(&self) -> bool {
+        let w = self.world.lock();
+        let a = &w.servers[self.server].agent;
+        a.running && a.session == self.life
+    }
+
+    async fn spend(&self, operation: Operation, what: String) {
+        let (time, server) = {
+            let w = self.world.lock();
+            (w.service_time(operation), w.servers[self.server].address())
+        };
+        tokio::time::sleep(time).await;
+        self.world.lock().note(operation, server, what, false);
+    }
+}
+
+async fn execute(world: Shared, server: usize, job: Uuid, work: Work) {
+    let (spid, life) = {
+        let mut w = world.lock();
+        let now = w.now();
+        let host = w.servers[server].machine();
+        let s = &mut w.servers[server];
+        let program = "Microsoft SQL Server Log Shipping";
+        (s.open_session("NT SERVICE\\SQLSERVERAGENT", &host, program, now), s.agent.session)
+    };
+    let run = Run { world, server, job, spid, life };
+    let result = match work {
+        Work::Backup(id) => backup(&run, id).await,
+        Work::Copy(id) => copy(&run, id).await,
+        Work::Restore(id) => restore(&run, id).await,
+        Work::Alert | Work::Other => Ok(String::new()),
+    };
+    let mut w = run.world.lock();
+    let now = w.now();
+    let s = &mut w.servers[server];
+    if s.agent.running && s.agent.session == life {
+        s.close_session(spid);
+        s.agent.finish(job, result, now);
+    }
+}
+
+fn told(f: crate::world::error::Failure) -> String {
+    f.first().map_or_else(String::new, |e| format!("{} (Error: {})", e.text, e.number))
+}
+
+async fn backup(run: &Run, id: Uuid) -> Result<String, String> {
+    let (request, writing) = {
+        let mut w = run.world.lock();
+        let Some(request) = w.backup_job(run.server, id)? else {
+            return Ok("The backup operation was not performed: the database is not ONLINE here.".into());
+        };
+        let writing = w.begin_backup(run.server, run.spid, request.clone()).map_err(told)?;
+        (request, writing)
+    };
+    run.spend(Operation::Backup, format!("BACKUP LOG to {}", request.path)).await;
+    let same_life = run.same_life();
+    let mut w = run.world.lock();
+    if !same_life {
+        w.abandon_backup(writing);
+        return Err("The host stopped.".into());
+    }
+    w.finish_backup(writing).map_err(told)?;
+    w.backup_job_done(run.server, id, &request.path);
+    Ok(format!("Backed up {}.", files::base_name(&request.path)))
+}
+
+async fn copy(run: &Run, id: Uuid) -> Result<String, String> {
+    let mut count = 0;
+    while run.goes_on() {
+        let Some(next) = run.world.lock().copy_job(run.server, id)? else { break };
+        run.world.lock().copy_begin(&next)?;
+        run.spend(Operation::CopyFile, format!("copy of {}", next.name)).await;
+        if !run.goes_on() {
+            break;
+        }
+        run.world.lock().copy_finish(run.server, id, &next)?;
+        count += 1;
+    }
+    Ok(format!("Number of files copied: {count}."))
+}
+
+async fn restore(run: &Run, id: Uuid) -> Result<String, String> {
+    let mut count = 0;
+    while run.goes_on() {
+        let (path, verb, rolling): (String, &str, Restoring) = {
+            let mut w = run.world.lock();
+            let Some(request) = w.restore_job(run.server, id)? else { break };
+            if let Some(key) = w.restore_job_ends_readers(run.server, id) {
+                w.end_sessions_in(key);
+            }
+            let path = request.path.clone().unwrap_or_default();
+            let verb = request.verb();
+            (path, verb, w.begin_restore(run.server, run.spid, request).map_err(told)?)
+        };
+        show(run, Some(verb));
+        run.spend(Operation::RestoreLog, format!("{verb} from {path}")).await;
+        show(run, None);
+        let same_life = run.same_life();
+        let mut w = run.world.lock();
+        if !same_life {
+            w.abandon_restore(rolling);
+            return Err("The host stopped.".into());
+        }
+        w.finish_restore(rolling).map_err(told)?;
+        w.restore_job_done(run.server, id, &path);
+        count += 1;
+    }
+    Ok(format!("Number of log backup files restored: {count}."))
+}
+
+fn show(run: &Run, command: Option<&str>) {
+    let mut w = run.world.lock();
+    let started = w.now();
+    let service = w.service_time(Operation::RestoreLog);
+    let s = &mut w.servers[run.server];
+    let database = s.databases.iter().find(|d| d.held_by == Some(run.spid)).map_or(0, |d| d.id);
+    if let Some(x) = s.sessions.get_mut(&run.spid) {
+        x.request = command.map(|c| crate::world::instance::Request {
+            command: c.to_owned(),
+            started,
+            database,
+            service_ms: u64::try_from(service.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+}

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::outcome::{Command, Outcome};
-use super::transport::protocol;
+use super::transport::{is_tls, protocol};
 use super::wsman::{Failed, Shell};
 use super::{Endpoint, Error};
 use crate::codec::clixml::MAX_WEIGHT;
@@ -47,7 +47,10 @@ struct Running {
     id: Uuid,
     stream: Defragmenter,
     outcome: Outcome,
+    /// Whether the final state has come.
     ended: bool,
+    /// Whether the far end says that nothing more will come.
+    over: bool,
     /// Bytes of memory that its output may still take.
     budget: usize,
 }
@@ -98,19 +101,19 @@ impl Session {
         hold: Duration,
         deadline: Instant,
     ) -> Result<Option<PoolState>, Error> {
-        let endpoint = self.shell.endpoint.clone();
+        let endpoint = &*self.shell.endpoint.clone();
         let received = self.shell.receive(None, hold, deadline).await;
-        let received = received.map_err(|failed| opening(&endpoint, "wait for the session", failed))?;
+        let received = received.map_err(|failed| opening(endpoint, "wait for the session", failed))?;
         let mut last = None;
         for chunk in received.chunks {
-            let messages = self.pool_stream.feed(&chunk).map_err(|e| protocol(&endpoint, e))?;
+            let messages = self.pool_stream.feed(&chunk).map_err(|e| protocol(endpoint, e))?;
             for bytes in messages {
-                let message = Message::decode(&bytes).map_err(|e| protocol(&endpoint, e))?;
+                let message = Message::decode(&bytes).map_err(|e| protocol(endpoint, e))?;
                 match message.kind {
                     MessageType::RunspacePoolState => {
-                        let value = message.value().map_err(|e| protocol(&endpoint, e))?;
+                        let value = message.value().map_err(|e| protocol(endpoint, e))?;
                         let state = PoolState::read(&value)
-                            .ok_or_else(|| protocol(&endpoint, "a pool state without a state"))?;
+                            .ok_or_else(|| protocol(endpoint, "a pool state without a state"))?;
                         last = Some(state);
                         let state = match state {
                             PoolState::Broken => "broken",
@@ -119,13 +122,13 @@ impl Session {
                         };
                         let record = value.property("ExceptionAsErrorRecord").map(ErrorRecord::read);
                         let cause = record.map_or("no reason was given".to_owned(), |r| r.message);
-                        let (host, configuration) = (endpoint.host, endpoint.configuration);
+                        let (host, configuration) = (endpoint.host.clone(), endpoint.configuration.clone());
                         return Err(Error::Pool { host, configuration, state, cause });
                     }
                     MessageType::RunspacePoolHostCall => {
                         let answer = MessageType::RunspacePoolHostResponse;
                         let sent = self.answer_host_call(None, answer, &message, deadline).await;
-                        sent.map_err(|failed| opening(&endpoint, "answer a question", failed))?;
+                        sent.map_err(|failed| opening(endpoint, "answer a question", failed))?;
                     }
                     // Capabilities and private data: nothing here depends on them.
                     _ => {}
@@ -144,7 +147,7 @@ impl Session {
     pub async fn invoke(&mut self, command: &Command, deadline: Instant) -> Result<Outcome, Error> {
         let endpoint = self.shell.endpoint.clone();
         if std::mem::replace(&mut self.unsettled, true) {
-            return Err(Error::Unusable { host: endpoint.host });
+            return Err(Error::Unusable { host: endpoint.host.clone() });
         }
         let id = Uuid::new_v4();
         let value = command.pipeline().write();
@@ -155,6 +158,7 @@ impl Session {
             stream: Defragmenter::new(MAX_MESSAGE),
             outcome: Outcome::new(),
             ended: false,
+            over: false,
             budget: MAX_WEIGHT,
         };
         let (first, rest) = fragments.split_first().ok_or_else(|| protocol(&endpoint, "nothing to send"))?;
@@ -169,12 +173,18 @@ impl Session {
                 return Err(refused(&endpoint, format!("run {}", command.name), fault));
             }
             Err(Failed::Lost(cause)) => return Err(self.unknown(command, running, cause, false)),
-            Err(Failed::Deadline) => return Err(self.stop(command, running).await),
+            Err(Failed::Deadline) => {
+                self.shell.forget_pending();
+                return Err(self.stop(command, running).await);
+            }
         }
         for fragment in rest {
             match self.shell.send(Some(id), fragment, deadline).await {
                 Ok(()) => {}
-                Err(Failed::Deadline) => return Err(self.stop(command, running).await),
+                Err(Failed::Deadline) => {
+                    self.shell.forget_pending();
+                    return Err(self.stop(command, running).await);
+                }
                 Err(failed) => {
                     let cause = describe(failed);
                     return Err(self.unknown(command, running, cause, false));
@@ -225,7 +235,8 @@ impl Session {
                     self.take(running, &bytes, deadline).await?;
                 }
             }
-            if received.done && !running.ended {
+            running.over |= received.done;
+            if running.over && !running.ended {
                 return Err(Failed::Lost("the command is over, but did not say how it ended".into()));
             }
         }
@@ -310,7 +321,7 @@ impl Session {
                 Ok(()) => true,
                 // Some servers forget a stopped command at once.
                 Err(Failed::Fault(fault)) => fault.subcode == "InvalidSelectors",
-                Err(_) => false,
+                Err(_) => running.over,
             };
             let _ = self.shell.signal(running.id, SIGNAL_TERMINATE, grace).await;
         }
@@ -338,6 +349,7 @@ impl Session {
     /// Any [`Error`] but `OutcomeUnknown`. The far end then closes it when its idle time is over.
     pub async fn close(mut self, deadline: Instant) -> Result<(), Error> {
         let endpoint = self.shell.endpoint.clone();
+        self.shell.forget_pending();
         match self.shell.delete(deadline).await {
             Ok(()) => Ok(()),
             // It is gone already.
@@ -363,6 +375,9 @@ fn opening(endpoint: &Endpoint, doing: &'static str, failed: Failed) -> Error {
     match failed {
         Failed::NotDone(error) => error,
         Failed::Fault(fault) => refused(endpoint, doing.to_owned(), fault),
+        Failed::Lost(cause) if is_tls(&cause) => {
+            Error::Tls { host: endpoint.host.clone(), addr: endpoint.addr, cause }
+        }
         Failed::Lost(cause) => protocol(endpoint, cause),
         Failed::Deadline => {
             Error::Silent { host: endpoint.host.clone(), addr: endpoint.addr, doing: "it was to answer" }

@@ -1,7 +1,6 @@
 //! One authenticated HTTP connection. One TCP connection is one security context, so requests are made
 //! on it one after the other and never moved to another one.
 
-use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
@@ -435,16 +434,17 @@ fn tls_error(endpoint: &Endpoint, error: &native_tls::Error) -> Error {
 
 /// A connection that broke before a request was on it.
 fn broken(endpoint: &Endpoint, error: &hyper::Error) -> Error {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // In TLS 1.3 a refused client certificate shows up at the first read.
-        if text.contains("SSL routines") || text.contains("alert") {
-            return Error::Tls { host: endpoint.host.clone(), addr: endpoint.addr, cause: text };
-        }
-        source = cause.source();
+    let cause = reason(error);
+    if is_tls(&cause) {
+        return Error::Tls { host: endpoint.host.clone(), addr: endpoint.addr, cause };
     }
-    protocol(endpoint, format!("it accepted the connection and closed it ({})", reason(error)))
+    protocol(endpoint, format!("it accepted the connection and closed it ({cause})"))
+}
+
+/// Whether it was TLS that broke a connection: in TLS 1.3 a refused client certificate shows up only at
+/// the first read. OpenSSL says so in its text alone.
+pub(super) fn is_tls(cause: &str) -> bool {
+    cause.contains("SSL routines")
 }
 
 /// An error with its causes, each said once.

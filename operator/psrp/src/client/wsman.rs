@@ -1,10 +1,12 @@
 //! The operations of a remote shell: create, command, send, receive, signal, delete.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use native_tls::TlsConnector;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -51,15 +53,27 @@ pub(super) struct Received {
     pub done: bool,
 }
 
+/// A request on its way, with the connection it needs.
+type Exchange = JoinHandle<(Connection, Result<Vec<u8>, Failure>)>;
+
 /// A remote shell and the connection to it.
 pub(super) struct Shell {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: Arc<Endpoint>,
     tls: Option<TlsConnector>,
     target: Target,
     connection: Option<Connection>,
+    /// A Receive that the deadline cut short. The far end still holds it and would answer it first, so it is
+    /// waited for before another one is sent.
+    pending: Option<Exchange>,
     id: String,
     /// How long the far end may hold a Receive.
     pub(super) hold: Duration,
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.forget_pending();
+    }
 }
 
 impl Shell {
@@ -77,7 +91,8 @@ impl Shell {
             max_envelope: MAX_ENVELOPE,
         };
         let id = Uuid::new_v4().to_string().to_ascii_uppercase();
-        let mut shell = Self { endpoint: endpoint.clone(), tls, target, connection: None, id, hold: HOLD };
+        let endpoint = Arc::new(endpoint.clone());
+        let mut shell = Self { endpoint, tls, target, connection: None, pending: None, id, hold: HOLD };
         let body = format!(
             "<rsp:Shell ShellId=\"{}\"><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout\
              </rsp:OutputStreams><creationXml xmlns=\"{}\">{}</creationXml></rsp:Shell>",
@@ -156,7 +171,11 @@ impl Shell {
             command_attribute(command),
         );
         let options = [("WSMAN_CMDSHELL_OPTION_KEEPALIVE", "TRUE")];
-        let answer = match self.shell_call("Receive", &options, &body, hold, deadline).await {
+        let answer = match self.pending.take() {
+            Some(exchange) => self.finish(exchange, deadline, deadline).await,
+            None => self.shell_call("Receive", &options, &body, hold, deadline).await,
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(Failed::Fault(fault)) if fault.is_timed_out() => return Ok(Received::default()),
             Err(other) => return Err(other),
@@ -224,18 +243,46 @@ impl Shell {
                 .await
                 .map_err(Failed::NotDone)?,
         };
-        let bound = deadline.min(Instant::now() + hold + SLACK);
-        let answer = match timeout_at(bound, connection.exchange(&self.endpoint, envelope)).await {
-            Ok(answer) => answer?,
-            Err(_) if bound < deadline => return Err(Failed::Lost("it does not answer any more".into())),
-            Err(_) => return Err(Failed::Deadline),
+        let endpoint = self.endpoint.clone();
+        let exchange = tokio::spawn(async move {
+            let answer = connection.exchange(&endpoint, envelope).await;
+            (connection, answer)
+        });
+        self.finish(exchange, Instant::now() + hold + SLACK, deadline).await
+    }
+
+    /// Waits for the answer to a request: until `patience` before the connection counts as lost, and not
+    /// beyond the deadline.
+    async fn finish(
+        &mut self,
+        mut exchange: Exchange,
+        patience: Instant,
+        deadline: Instant,
+    ) -> Result<Envelope, Failed> {
+        let (connection, answer) = match timeout_at(deadline.min(patience), &mut exchange).await {
+            Ok(joined) => joined.map_err(|e| Failed::Lost(e.to_string()))?,
+            Err(_) if patience < deadline => {
+                exchange.abort();
+                return Err(Failed::Lost("it does not answer any more".into()));
+            }
+            Err(_) => {
+                self.pending = Some(exchange);
+                return Err(Failed::Deadline);
+            }
         };
-        let envelope = Envelope::read(&answer).map_err(|e| Failed::Lost(e.to_string()))?;
+        let envelope = Envelope::read(&answer?).map_err(|e| Failed::Lost(e.to_string()))?;
         // Only after a whole answer is the connection fit for the next request.
         self.connection = Some(connection);
         match envelope.fault() {
             Some(fault) => Err(Failed::Fault(fault)),
             None => Ok(envelope),
+        }
+    }
+
+    /// Gives up a request that is still on its way: its answer is of no interest any more.
+    pub(super) fn forget_pending(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            pending.abort();
         }
     }
 }

@@ -75,6 +75,18 @@ async fn long_silence_within_the_deadline_is_waited_for() {
     assert!(server.log("close")[0]["receives"]["timed_out"].as_i64() > Some(0));
 }
 
+#[tokio::test]
+#[ignore = "needs PSRP_SERVER and PSRP_PYTHON"]
+async fn output_beyond_any_honest_size_ends_the_command_and_is_bounded() {
+    let server = Server::start(&["--auth", "negotiate"]);
+    let mut session = open(&server.http(ntlm())).await;
+    let flood = Command::new("Test-Large").with("Count", 60).with("Size", 1_000_000);
+    let end = unknown(&mut session, flood, within(60)).await;
+    assert!(end.cause.contains("bytes"), "{}", end.cause);
+    assert!(end.partial.output.len() < 40, "{}", end.partial.output.len());
+    session.close(within(20)).await.unwrap();
+}
+
 /// Cmdlets that ask: one waits for the answer, one only tells.
 const ASKING: &str = r#"
 from psrp_server import cmdlet, psrpcore, ps

@@ -79,8 +79,9 @@ pub(super) async fn run<C: End>(
         let there = flow(from_client, to_server, way.clone(), begun, Some((link, &held)));
         let back = flow(from_server, to_client, way, begun, None);
         tokio::select! {
-            // The client's end alone does not end the connection: half-closed, it may still be answered.
-            _ends = async { tokio::join!(there, back) } => {}
+            // An end that was closed in order may still be answered; one that broke takes the other along, as a server learns by it that
+            // its client is gone.
+            _ends = async { tokio::try_join!(there, back) } => {}
             () = leaves(&mut fate, Fate::Alive) => {}
         }
     }

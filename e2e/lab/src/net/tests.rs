@@ -170,6 +170,22 @@ async fn a_server_that_cuts_its_client_off_is_not_disturbed_itself() {
 }
 
 #[tokio::test]
+async fn a_server_learns_that_its_client_broke_off_or_left() {
+    let mut lab = lab().await;
+    for linger in [Some(Duration::ZERO), None] {
+        let mut stream = TcpStream::connect(lab.at).await.unwrap();
+        assert_eq!(ask(&mut stream, "a").await.unwrap(), "A");
+        let (peer, _) = lab.hears.recv().await.unwrap();
+        socket2::SockRef::from(&stream).set_linger(linger).unwrap();
+        drop(stream);
+        assert_eq!(lab.hears.recv().await.unwrap(), (peer, "the end".into()));
+        while lab.net.link(peer).is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn hosts_of_the_lab_reach_one_another_by_ways_of_their_own() {
     let lab = lab().await;
     let chat = Client::Host("pc-tp1.contoso.com".into());

@@ -106,7 +106,9 @@ impl EchoSession {
     fn set(out: &mut Responder, columns: &[Column], rows: &[Vec<Value>]) {
         out.columns(columns);
         for row in rows {
-            out.row(row).unwrap();
+            if let Err(e) = out.row(row) {
+                out.message(&Message::error(8114, e.to_string()));
+            }
         }
         out.done(Some(rows.len() as u64));
     }
@@ -126,7 +128,7 @@ impl EchoSession {
             }
             ["rows", count] => {
                 out.columns(&number(0).0);
-                for n in 0..count.parse().unwrap() {
+                for n in 0..count.parse().unwrap_or(0) {
                     out.row(&[Value::Int(n)]).unwrap();
                     if out.flush_if_full().await.is_err() {
                         return;

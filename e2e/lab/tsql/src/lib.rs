@@ -5,13 +5,20 @@
 //! belongs to the [`host::Host`]; this crate answers for the language alone. What it does not know is an
 //! error with the number that SQL Server would give, never an empty success.
 
+mod ast;
+mod bind;
 pub mod convert;
 pub mod error;
+mod eval;
 pub mod host;
+mod parse;
+mod plan;
+mod run;
 pub mod schema;
 pub mod time;
 pub mod types;
 
 pub use error::{Failure, SqlError};
 pub use host::{Event, Host, Sink, Version};
+pub use run::{RpcParameter, Session};
 pub use types::{Column, Row, Rowset, Ty, Value};

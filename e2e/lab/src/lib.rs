@@ -5,4 +5,14 @@
 //! an error. It must never be written from what the operator sends.
 
 #![allow(dead_code)]
+pub mod chat;
+mod control;
+mod host;
+mod lab;
+pub mod net;
 mod world;
+
+pub use control::orders::HELP;
+pub use control::socket::send;
+pub use lab::{Lab, StartError};
+pub use world::scenario::{self, Scenario};

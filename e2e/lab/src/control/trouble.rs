@@ -196,7 +196,7 @@ mod tests {
     fn a_torn_missing_or_foreign_file_is_met_with_its_own_error() {
         let dir = tempfile::tempdir().expect("a folder");
         let scenario =
-            Scenario::from_yaml("logShipping: {backups: 5, copied: 0, restored: 0}").expect("valid");
+            Scenario::from_yaml("logShipping: {backups: 8, copied: 0, restored: 0}").expect("valid");
         let mut w = World::build(scenario, dir.path()).expect("a world");
         let (_, backup) = w.roles().expect("servers");
         let share = w.scenario.log_shipping.share.clone();
@@ -204,15 +204,17 @@ mod tests {
             let r = w.log_from(&join(&share, name));
             w.restore_now(backup, 0, r).unwrap_err()[0].number
         };
-        for (how, number) in [(Tear::Empty, 3254), (Tear::Garbage, 3242), (Tear::Header, 3241)] {
-            let name = w.tear_file("last", how).expect("torn");
+        for (which, how, number) in
+            [("last", Tear::Empty, 3254), ("last-1", Tear::Garbage, 3242), ("last-2", Tear::Header, 3241)]
+        {
+            let name = w.tear_file(which, how).expect("torn");
             assert_eq!(error(&mut w, &name), number, "{how:?}");
         }
-        let name = w.tear_file("last-1", Tear::Body).expect("torn");
+        let name = w.tear_file("last-3", Tear::Body).expect("torn");
         assert_eq!(error(&mut w, &name), 3256);
-        let gone = w.take_file("last-4", true).expect("hidden");
+        let gone = w.take_file("last-7", true).expect("hidden");
         assert_eq!(error(&mut w, &gone), 3201);
-        let next = w.take_file("last-2", false).expect("removed");
+        let next = w.take_file("last-4", false).expect("removed");
         assert_ne!(next, gone);
         assert_eq!(w.show_files().expect("shown"), 1);
         let first = w.log_from(&join(&share, &gone));

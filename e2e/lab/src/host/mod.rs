@@ -8,6 +8,7 @@ mod alter;
 mod catalog;
 mod catalog_msdb;
 mod catalog_sessions;
+pub mod engine;
 mod headers;
 mod listing;
 mod media;

@@ -60,6 +60,8 @@ pub struct World {
     pub store: Store,
     pub ledger: Ledger,
     pub timeline: Timeline,
+    /// Faults of the shell's changing cmdlets, as the servers' own are.
+    pub store_faults: Vec<instance::Fault>,
     /// Servers whose listings hang, and for how long.
     pub hanging: std::collections::BTreeMap<usize, Duration>,
     /// Set while history is made up at the start.

@@ -42,6 +42,8 @@ pub struct Scenario {
     pub runbook_done: u8,
     /// Fixed times of the far ends' operations.
     pub service_times: ServiceTimes,
+    /// How long both partners must be silent, as the manifest declares it.
+    pub silent_for: String,
     /// One-way latency of the clients' network in milliseconds.
     pub latency_ms: f64,
 }
@@ -250,6 +252,7 @@ impl Default for Scenario {
             primary_dead: false,
             runbook_done: 0,
             service_times: ServiceTimes::default(),
+            silent_for: "2s".into(),
             latency_ms: 0.0,
         }
     }

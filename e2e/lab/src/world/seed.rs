@@ -47,6 +47,7 @@ impl World {
             store,
             ledger: super::ledger::Ledger::default(),
             timeline: super::timeline::Timeline::default(),
+            store_faults: vec![],
             hanging: BTreeMap::new(),
             pretended_now: Some(start),
             random: scenario.seed,

@@ -1,0 +1,332 @@
+//! Orders to a running lab, one line each.
+//!
+//! Answers for the words of `pchat-lab do` and what each does; an order that is not understood changes nothing and
+//! says what was expected. `help` prints the list, and this list is the documentation.
+
+use super::status;
+use super::trouble::Tear;
+use crate::lab::Inner;
+use crate::net::{Client, Presence, Way};
+use crate::world::World;
+use crate::world::database::State;
+use crate::world::instance::{Fault, FaultKind, Side};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The orders, for people.
+pub const HELP: &str = "\
+status | ledger | timeline | statements HOST   state and truth as JSON
+mark                                           counts (timeline, mutations) start again here
+kill site primary|backup | kill host HOST      power off: silence; 'stop host HOST' refuses connections instead
+revive site primary|backup | revive host HOST  power on again: the old primary returns as it was
+cut A B | join A B                             network between two hosts or sites; A may be 'client'
+slow HOST MILLISECONDS                         latency each way for clients; 0 for none
+browser HOST on|off                            SQL Server Browser
+lose-reply HOST [K]                            the K-th next effect on HOST happens, its reply is lost (K from 0)
+delay-call HOST MILLISECONDS [K]               the client of the K-th next effect is cut off, the effect comes later
+drop-call HOST [K]                             the client of the K-th next effect is cut off, nothing happens
+fault HOST NUMBER [K]                          error NUMBER is raised in place of the K-th next effect
+clear-faults HOST
+tear FILE|last|last-N empty|header|body|garbage
+remove FILE|last-N | hide FILE|last-N | show   a log backup is lost, or turns up later
+foreign-fork                                   a second successor of the last backup on another recovery fork
+backup-log                                     one more log backup by the serving side
+deny HOST PATH | allow HOST PATH               the SQL Server account's access to a path
+hang HOST MILLISECONDS                         listings on HOST take so much longer; 0 for none
+hold-session HOST [LOGIN] | drop-sessions      a session on the chat database
+damage HOST suspect|recovery-pending|offline|online
+runbook 1..7                                   a step of the printed runbook, done by hand
+drop-log-shipping HOST
+promote-mirror primary|backup                  the mirror takes over with all it acknowledged
+force-service primary|backup                   the mirror takes over with a new recovery fork
+agent HOST on|off                              SQL Server Agent
+store writable|unwritable | replicate
+messages MILLISECONDS                          time between two messages of each active chat server; 0 for none
+help";
+
+/// Carries out one order.
+///
+/// # Errors
+/// What was expected, or why it could not be done.
+pub async fn carry_out(lab: &Arc<Inner>, line: &str) -> Result<Value, String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let done = |text: String| Ok(json!({ "done": text }));
+    match &words[..] {
+        ["help"] => Ok(json!({ "help": HELP })),
+        ["status"] => Ok(status::state(&lab.world.lock())),
+        ["ledger"] => Ok(status::ledger(&lab.world.lock())),
+        ["timeline"] => Ok(status::timeline(&lab.world.lock())),
+        ["statements", host] => {
+            let w = lab.world.lock();
+            Ok(status::statements(&w.servers[server(&w, host)?]))
+        }
+        ["mark"] => {
+            lab.world.lock().timeline.mark();
+            done("counts start here".into())
+        }
+        ["kill", rest @ ..] => presence(lab, rest, Presence::Dead).await,
+        ["stop", rest @ ..] => presence(lab, rest, Presence::Refusing).await,
+        ["revive", rest @ ..] => presence(lab, rest, Presence::Up).await,
+        ["cut", a, b] => link(lab, a, b, true).await,
+        ["join", a, b] => link(lab, a, b, false).await,
+        ["slow", host, ms] => {
+            let way = Way { cut: false, latency: Duration::from_millis(number(ms)?) };
+            lab.net
+                .set_way(&Client::Outside, &host_name(lab, host)?, way)
+                .await
+                .map_err(|e| e.to_string())?;
+            done(format!("{host} answers clients {ms} ms later each way"))
+        }
+        ["browser", host, on] => {
+            let running = switch(on)?;
+            lab.net.set_browser(&host_name(lab, host)?, running).await.map_err(|e| e.to_string())?;
+            done(format!("SQL Server Browser of {host}: {on}"))
+        }
+        ["lose-reply", host, rest @ ..] => fault(lab, host, FaultKind::LoseReply, rest),
+        ["drop-call", host, rest @ ..] => fault(lab, host, FaultKind::Drop, rest),
+        ["delay-call", host, ms, rest @ ..] => fault(lab, host, FaultKind::Delay(number(ms)?), rest),
+        ["fault", host, n, rest @ ..] => {
+            let n = i32::try_from(number(n)?).map_err(|e| e.to_string())?;
+            fault(lab, host, FaultKind::Error(n), rest)
+        }
+        ["messages", ms] => {
+            let message = Duration::from_millis(number(ms)?);
+            lab.chat.set_pace(crate::chat::Pace { message, ..crate::chat::Pace::default() });
+            done(format!("a message every {ms} ms"))
+        }
+        other => in_world(lab, other),
+    }
+}
+
+/// Orders that concern the world alone.
+fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
+    let mut guard = lab.world.lock();
+    let w: &mut World = &mut guard;
+    let text = match words {
+        ["clear-faults", host] => {
+            let at = server(w, host)?;
+            w.servers[at].faults.clear();
+            "no fault is armed".into()
+        }
+        ["tear", file, how] => {
+            let how = match *how {
+                "empty" => Tear::Empty,
+                "header" => Tear::Header,
+                "body" => Tear::Body,
+                "garbage" => Tear::Garbage,
+                _ => return Err("tear: expected empty, header, body or garbage".into()),
+            };
+            format!("{} is torn", w.tear_file(file, how)?)
+        }
+        ["remove", file] => format!("{} is gone", w.take_file(file, false)?),
+        ["hide", file] => format!("{} is hidden", w.take_file(file, true)?),
+        ["show"] => format!("{} files are back", w.show_files()?),
+        ["foreign-fork"] => format!("{} is there", w.foreign_fork()?),
+        ["backup-log"] => format!("{} is there", w.backup_log_now()?),
+        ["deny", host, path] | ["allow", host, path] => {
+            let host = w.servers[server(w, host)?].host.clone();
+            w.files.deny(&host, path, words[0] == "deny");
+            format!("{path}: {} for {host}", words[0])
+        }
+        ["hang", host, ms] => {
+            let (at, ms) = (server(w, host)?, number(ms)?);
+            if ms == 0 {
+                w.hanging.remove(&at)
+            } else {
+                w.hanging.insert(at, Duration::from_millis(ms))
+            };
+            format!("listings on {host} take {ms} ms longer")
+        }
+        ["hold-session", host, rest @ ..] => {
+            let at = server(w, host)?;
+            let login = rest.first().copied().unwrap_or("CONTOSO\\reports");
+            let spid = w.hold_session(at, login)?;
+            let serial = w.servers[at].sessions.get(&spid).map_or(0, |s| s.serial);
+            lab.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, spid, serial));
+            return Ok(json!({ "spid": spid }));
+        }
+        ["drop-sessions"] => {
+            let held =
+                std::mem::take(&mut *lab.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            held.iter().for_each(|(at, spid, serial)| w.servers[*at].close_own(*spid, *serial));
+            "held sessions are gone".into()
+        }
+        ["damage", host, how] => {
+            let state = match *how {
+                "suspect" => State::Suspect,
+                "recovery-pending" => State::RecoveryPending,
+                "offline" => State::Offline,
+                "online" => State::Online,
+                _ => return Err("damage: expected suspect, recovery-pending, offline or online".into()),
+            };
+            let key = w.chat_key(server(w, host)?).ok_or("no chat database there")?;
+            w.set_damaged(key, state)?;
+            format!("{host}: {how}")
+        }
+        ["runbook", step] => {
+            let step = u8::try_from(number(step)?).map_err(|e| e.to_string())?;
+            format!("step {step}: {}", w.runbook_step(step)?)
+        }
+        ["drop-log-shipping", host] => {
+            let at = server(w, host)?;
+            w.drop_log_shipping(at)?
+        }
+        ["promote-mirror", side_name] | ["force-service", side_name] => {
+            let mirror = w.mirror_of(side(side_name)?).ok_or("that side has no mirror")?;
+            let key = w.chat_key(mirror).ok_or("no chat database there")?;
+            let done = if words[0] == "force-service" { w.force_service(key) } else { w.promote_mirror(key) };
+            done.map_err(|e| format!("Msg {}: {}", e.number, e.text))?;
+            format!("the mirror of {side_name} serves")
+        }
+        ["agent", host, on] => {
+            let (at, now) = (server(w, host)?, w.now());
+            if switch(on)? {
+                w.servers[at].agent.restart(now)
+            } else {
+                w.servers[at].agent.crash()
+            }
+            format!("SQL Server Agent of {host}: {on}")
+        }
+        ["store", "writable"] => {
+            w.store.writable = true;
+            "the Central Management Store can be written".into()
+        }
+        ["store", "unwritable"] => {
+            w.store.writable = false;
+            "the Central Management Store cannot be written".into()
+        }
+        ["replicate"] => {
+            let now = w.now();
+            let reach = &w.reach;
+            w.store.replicate(now, true, |h| reach.alive(h));
+            "replicated".into()
+        }
+        _ => return Err(format!("{}: not an order; 'help' lists them", words.join(" "))),
+    };
+    Ok(json!({ "done": text }))
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number, found {text}"))
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("expected on or off, found {text}")),
+    }
+}
+
+fn side(text: &str) -> Result<Side, String> {
+    match text {
+        "primary" => Ok(Side::Primary),
+        "backup" => Ok(Side::Backup),
+        _ => Err(format!("expected primary or backup, found {text}")),
+    }
+}
+
+fn server(w: &World, host: &str) -> Result<usize, String> {
+    let known = || w.servers.iter().map(|s| s.host.clone()).collect::<Vec<_>>().join(", ");
+    w.server_at(host).ok_or_else(|| format!("{host}: no SQL Server of that name; there are {}", known()))
+}
+
+/// All hosts of the lab.
+fn hosts(w: &World) -> Vec<String> {
+    let s = &w.scenario;
+    let mut all: Vec<String> = s.sql_hosts().into_iter().map(|(h, _)| h).collect();
+    all.extend(s.primary.chat_servers.iter().chain(&s.backup.chat_servers).cloned());
+    all.extend([s.shell.host.clone(), s.log_shipping.share_host.clone()]);
+    all
+}
+
+/// The full name of a host given by its full or short name.
+fn host_name(lab: &Inner, name: &str) -> Result<String, String> {
+    let w = lab.world.lock();
+    let short = |h: &str| h.split('.').next().unwrap_or(h).to_lowercase();
+    let found =
+        hosts(&w).into_iter().find(|h| h.eq_ignore_ascii_case(name) || short(h) == name.to_lowercase());
+    found.ok_or_else(|| format!("{name}: no host of that name; there are {}", hosts(&w).join(", ")))
+}
+
+/// The hosts that `host NAME`, `site SIDE`, or a bare name of either mean.
+fn group(lab: &Inner, words: &[&str]) -> Result<Vec<String>, String> {
+    match words {
+        ["site", name] | [name @ ("primary" | "backup")] => {
+            let w = lab.world.lock();
+            let s = &w.scenario;
+            let side = side(name)?;
+            let site = s.site(side);
+            let mut all = vec![site.database.clone(), site.mirror.clone()];
+            all.extend(site.chat_servers.iter().cloned());
+            // The shell's Front End and the file server stand in the backup's site.
+            if side == Side::Backup {
+                all.extend([s.shell.host.clone(), s.log_shipping.share_host.clone()]);
+            }
+            all.retain(|h| !h.is_empty());
+            Ok(all)
+        }
+        ["host", name] | [name] => Ok(vec![host_name(lab, name)?]),
+        _ => Err("expected 'site primary', 'site backup' or 'host NAME'".into()),
+    }
+}
+
+async fn presence(lab: &Arc<Inner>, words: &[&str], to: Presence) -> Result<Value, String> {
+    let names = group(lab, words)?;
+    if to != Presence::Up {
+        // A power cut comes first for the clients: nothing that the far end still does is acknowledged.
+        for name in &names {
+            lab.net.set_presence(name, to).await.map_err(|e| e.to_string())?;
+        }
+    }
+    {
+        let mut w = lab.world.lock();
+        for name in &names {
+            w.set_dead(name, to != Presence::Up);
+        }
+    }
+    if to == Presence::Up {
+        for name in &names {
+            lab.net.set_presence(name, to).await.map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(json!({ "done": format!("{}: {to:?}", names.join(", ")) }))
+}
+
+async fn link(lab: &Arc<Inner>, a: &str, b: &str, cut: bool) -> Result<Value, String> {
+    let to = group(lab, &[b])?;
+    let way = Way { cut, ..Way::default() };
+    if a == "client" {
+        for host in &to {
+            lab.net.set_way(&Client::Outside, host, way).await.map_err(|e| e.to_string())?;
+        }
+    } else {
+        for from in group(lab, &[a])? {
+            for host in &to {
+                lab.world.lock().reach.set_cut(&from, host, cut);
+                for (x, y) in [(&from, host), (host, &from)] {
+                    let set = lab.net.set_way(&Client::Host(x.clone()), y, way).await;
+                    set.map_err(|e| e.to_string())?;
+                }
+            }
+        }
+    }
+    Ok(json!({ "done": format!("{a} and {b}: {}", if cut { "cut" } else { "joined" }) }))
+}
+
+fn fault(lab: &Arc<Inner>, host: &str, kind: FaultKind, rest: &[&str]) -> Result<Value, String> {
+    let after = match rest {
+        [] => 0,
+        [k] => u32::try_from(number(k)?).map_err(|e| e.to_string())?,
+        _ => return Err("expected at most one number behind".into()),
+    };
+    if host == "shell" {
+        lab.world.lock().store_faults.push(Fault { kind, after });
+        return Ok(json!({ "done": format!("armed at the shell: {kind:?} after {after} effects") }));
+    }
+    let mut w = lab.world.lock();
+    let at = server(&w, host)?;
+    w.servers[at].faults.push(Fault { kind, after });
+    Ok(json!({ "done": format!("armed at {host}: {kind:?} after {after} effects") }))
+}

@@ -29,7 +29,7 @@ impl Command {
     pub(super) fn pipeline(&self) -> WirePipeline {
         let arguments = self.parameters.iter().map(|(n, v)| (Some(n.clone()), v.clone())).collect();
         let command = WireCommand { name: self.name.clone(), arguments, ..WireCommand::default() };
-        WirePipeline { commands: vec![command], no_input: true }
+        WirePipeline { statements: vec![vec![command]], no_input: true }
     }
 }
 

@@ -18,8 +18,9 @@ pub struct WireCommand {
 /// A pipeline to run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WirePipeline {
-    /// Its commands; each gets the output of the one before it.
-    pub commands: Vec<WireCommand>,
+    /// Its statements, run one after the other. Each is a chain of commands, of which each gets the output of
+    /// the one before it.
+    pub statements: Vec<Vec<WireCommand>>,
     /// Whether no input objects will follow.
     pub no_input: bool,
 }
@@ -100,8 +101,9 @@ impl WirePipeline {
             (
                 "PowerShell",
                 Object::message([
-                    ("Cmds", ps_list(self.commands.iter().map(WireCommand::write).collect())),
-                    ("ExtraCmds", Value::Null),
+                    ("Cmds", self.statements.first().map_or(Value::Null, |s| commands(s))),
+                    // Not in MS-PSRP: how PowerShell 3 and later send more than one statement.
+                    ("ExtraCmds", if self.statements.len() > 1 { self.extra() } else { Value::Null }),
                     ("IsNested", Value::Bool(false)),
                     ("History", Value::Null),
                     ("RedirectShellErrorOutputPipe", Value::Bool(false)),
@@ -113,14 +115,30 @@ impl WirePipeline {
         .into()
     }
 
+    fn extra(&self) -> Value {
+        let statement = |s: &Vec<WireCommand>| Object::message([("Cmds", commands(s))]).into();
+        ps_list(self.statements.iter().map(statement).collect())
+    }
+
     /// The pipeline in a `CreatePipeline` message. `None` when it is not one.
     pub fn read(value: &Value) -> Option<Self> {
-        let commands = value.property("PowerShell")?.property("Cmds")?.items()?;
+        let chain = |holder: &Value| -> Option<Vec<WireCommand>> {
+            holder.property("Cmds")?.items()?.iter().map(WireCommand::read).collect()
+        };
+        let powershell = value.property("PowerShell")?;
+        let statements = match powershell.property("ExtraCmds").and_then(Value::items) {
+            Some(extra) if !extra.is_empty() => extra.iter().map(chain).collect::<Option<_>>()?,
+            _ => vec![chain(powershell)?],
+        };
         Some(Self {
-            commands: commands.iter().map(WireCommand::read).collect::<Option<_>>()?,
+            statements,
             no_input: value.property("NoInput").and_then(Value::as_bool).unwrap_or(true),
         })
     }
+}
+
+fn commands(chain: &[WireCommand]) -> Value {
+    ps_list(chain.iter().map(WireCommand::write).collect())
 }
 
 impl WireCommand {
@@ -172,7 +190,7 @@ mod tests {
     #[test]
     fn a_pipeline_survives_both_ways_with_its_typed_arguments() {
         let pipeline = WirePipeline {
-            commands: vec![
+            statements: vec![vec![
                 WireCommand {
                     name: "Set-CsPersistentChatState".into(),
                     arguments: vec![
@@ -184,11 +202,16 @@ mod tests {
                     ..WireCommand::default()
                 },
                 WireCommand { name: "Out-String".into(), ..WireCommand::default() },
-            ],
+            ]],
             no_input: true,
         };
         let xml = clixml::write(&pipeline.write());
-        assert_eq!(WirePipeline::read(&clixml::read(&xml).unwrap()[0]), Some(pipeline));
+        assert_eq!(WirePipeline::read(&clixml::read(&xml).unwrap()[0]), Some(pipeline.clone()));
+        let twice = WirePipeline {
+            statements: [pipeline.statements.clone(), pipeline.statements].concat(),
+            no_input: false,
+        };
+        assert_eq!(WirePipeline::read(&twice.write()), Some(twice));
         assert_eq!(WirePipeline::read(&Value::Null), None);
     }
 }

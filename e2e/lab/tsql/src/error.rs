@@ -127,7 +127,7 @@ fn fill(template: &str, arguments: &[&dyn Display]) -> String {
 
 fn placeholder(text: &str) -> usize {
     let named =
-        ["%S_MSG", "%S_PGID", "%S_DATE", "%S_GUID", "%I64d", "%I64u", "%.*ls", "%.*s", "%.*hs", "%ls"];
+        ["%S_MSG", "%S_PGID", "%S_DATE", "%S_GUID", "%I64d", "%I64u", "%.*ls", "%.*s", "%.*hs", "%hs", "%ls"];
     if let Some(p) = named.iter().find(|p| text.starts_with(**p)) {
         return p.len();
     }

@@ -4,4 +4,11 @@
 //! needed (the planner does), never send text that came from outside, and never take a missing answer for
 //! a no.
 
+pub mod batches;
+pub mod browser;
+pub mod connect;
+pub mod connection;
+pub mod explain;
 pub mod refusal;
+pub mod rows;
+pub mod target;

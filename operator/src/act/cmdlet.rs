@@ -1,0 +1,104 @@
+//! Cmdlets. They have no guard of their own: the pool's lock is held by a session for as long as one runs,
+//! and the owner is checked before and after. A cmdlet that is delayed inside WinRM can still come late;
+//! that is why its effect is read again afterwards, by the caller.
+
+use std::time::Duration;
+
+use pchat_planner::plan::Action;
+use pchat_psrp::Command;
+use tokio::time::Instant;
+
+use super::{BUDGET, Failure, Task};
+use crate::far_end::{ActError, Done, Progress};
+use crate::powershell::{Trouble, cmdlets, failure, remedy, run};
+use crate::sql::batches::guard::Warrant;
+use crate::sql::batches::ownership::{hold, still_held};
+use crate::sql::connection::Connection;
+
+impl Task<'_> {
+    pub(super) async fn run_cmdlet(&self) -> Result<Done, ActError> {
+        let (command, within) = self.command()?;
+        let ends = &self.actor.ends;
+        let shell = ends.shell.display();
+        // The session is opened first: the lock is held no longer than needed.
+        let opened = ends.shell.open(ends.deadlines.connect, ends.deadlines.cmdlet).await;
+        let mut session = opened.map_err(|trouble| ActError::NotSent {
+            target: shell.clone(),
+            detail: trouble.detail().to_owned(),
+        })?;
+        let ran = async {
+            let warrant = self.warrant(BUDGET)?;
+            let mut lock = self.hold_lock(&warrant).await?;
+            (self.progress)(Progress::Doing(format!("{} is running", command.name)));
+            let outcome = run(&mut session, &command, within).await;
+            let kept = self.is_held(&mut lock, &warrant).await;
+            match outcome {
+                Err(Trouble::Unknown(detail)) => {
+                    Err(ActError::OutcomeUnknown { target: shell.clone(), detail })
+                }
+                Err(Trouble::Silent(detail) | Trouble::Unusable(detail)) => {
+                    Err(ActError::NotSent { target: shell.clone(), detail })
+                }
+                Ok(outcome) => match failure(&command.name, &outcome) {
+                    Some((code, what)) => {
+                        let remedy = remedy(&code, &what).to_owned();
+                        Err(ActError::Failed { target: shell.clone(), code, what, remedy })
+                    }
+                    None if !kept => Err(ActError::OutcomeUnknown {
+                        target: shell.clone(),
+                        detail: "the pool's lock was lost while the cmdlet ran.".into(),
+                    }),
+                    None => Ok(Done { note: outcome.warnings.join("; "), ..Done::default() }),
+                },
+            }
+        }
+        .await;
+        // An abandoned session ends by itself when its idle time is over.
+        let _ = session.close(Instant::now() + ends.deadlines.connect).await;
+        ran
+    }
+
+    fn command(&self) -> Result<(Command, Duration), ActError> {
+        let ends = &self.actor.ends;
+        let (short, long) = (ends.deadlines.cmdlet, ends.deadlines.mirror);
+        Ok(match self.order.action {
+            Action::SetPoolState { identity, state } => (cmdlets::set_state(identity, *state), short),
+            Action::SetActiveServers { identity, servers } => (cmdlets::set_active(identity, servers), short),
+            Action::EstablishMirror { principal, share } => {
+                let instance = ends.pool.instance(*principal).ok_or_else(|| ActError::NotSent {
+                    target: ends.shell.display(),
+                    detail: "the principal is not declared.".into(),
+                })?;
+                (cmdlets::install_mirror(&instance.host, instance.instance.as_deref(), share), long)
+            }
+            other => {
+                return Err(ActError::NotSent {
+                    target: ends.shell.display(),
+                    detail: format!("there is no cmdlet for {}.", kind(other)),
+                });
+            }
+        })
+    }
+
+    /// A session of its own: it must hold nothing but the lock, and end with it.
+    async fn hold_lock(&self, warrant: &Warrant) -> Result<Connection, ActError> {
+        self.send(hold(warrant)).await?;
+        let kept = self.actor.kept.lock().await.take();
+        kept.map(|k| k.connection).ok_or_else(|| {
+            self.error(Failure::NotSent("the session that held the pool's lock is gone.".into()))
+        })
+    }
+
+    async fn is_held(&self, lock: &mut Connection, warrant: &Warrant) -> bool {
+        let Ok(answer) = lock.ask(&still_held(warrant), self.actor.ends.deadlines.look).await else {
+            return false;
+        };
+        super::words(&answer, "mode").is_some_and(|mode| mode == "Exclusive")
+            && super::number(&answer, "owned") == Some(1)
+    }
+}
+
+fn kind(action: &Action) -> String {
+    let text = format!("{action:?}");
+    text.split([' ', '{']).next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,129 @@
+//! Looks that go on in the background, so that nothing slow sits on the way to the next action.
+//!
+//! Each look has its own deadlines; its latest result stands ready with the time at which it began.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+/// Somebody who looks again and again.
+pub trait Looker: Send + 'static {
+    /// What a look brings.
+    type Seen: Clone + Send + Sync + 'static;
+
+    /// Looks once; `at` is now.
+    fn look(&mut self, at: Timestamp) -> impl Future<Output = Self::Seen> + Send;
+
+    /// Whether two looks brought the same, apart from times that always differ.
+    fn same(a: &Self::Seen, b: &Self::Seen) -> bool;
+}
+
+/// How often to look when nobody asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between looks.
+    pub idle: Duration,
+    /// Between looks for a while after somebody demanded one.
+    pub eager: Duration,
+}
+
+/// For how long a demand makes looks eager.
+const EAGER_FOR: Duration = Duration::from_secs(300);
+
+/// A running series of looks. Ends when dropped.
+#[derive(Debug)]
+pub struct Background<T> {
+    latest: watch::Receiver<Option<(Timestamp, T)>>,
+    wake: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl<T> Drop for Background<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Background<T> {
+    /// Begins to look; `news` is told when a look brings something else than the one before.
+    pub fn start<L: Looker<Seen = T>>(mut looker: L, pace: Pace, news: Arc<Notify>) -> Self {
+        let (send, latest) = watch::channel(None::<(Timestamp, T)>);
+        let wake = Arc::new(Notify::new());
+        let woken = Arc::clone(&wake);
+        let task = tokio::spawn(async move {
+            let mut demanded = Instant::now();
+            loop {
+                let at = Timestamp::now();
+                let seen = looker.look(at).await;
+                let same = send.borrow().as_ref().is_some_and(|(_, before)| L::same(before, &seen));
+                send.send_replace(Some((at, seen)));
+                if !same {
+                    news.notify_waiters();
+                }
+                let pause = if demanded.elapsed() < EAGER_FOR { pace.eager } else { pace.idle };
+                tokio::select! {
+                    () = woken.notified() => demanded = Instant::now(),
+                    () = sleep(pause) => {}
+                }
+            }
+        });
+        Background { latest, wake, task }
+    }
+
+    /// The latest look, if there was one.
+    pub fn latest(&self) -> Option<T> {
+        self.latest.borrow().as_ref().map(|(_, seen)| seen.clone())
+    }
+
+    /// The latest look, or with `since` one that began then or later. `None` only when the task is gone.
+    pub async fn look(&self, since: Option<Timestamp>) -> Option<T> {
+        let mut latest = self.latest.clone();
+        loop {
+            let found = latest.borrow_and_update().clone();
+            match found {
+                Some((at, seen)) if since.is_none_or(|since| at >= since) => return Some(seen),
+                Some(_) => self.wake.notify_one(),
+                None => {}
+            }
+            latest.changed().await.ok()?;
+        }
+    }
+
+    /// Asks for a look as soon as the running one is over.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counter(u32);
+
+    impl Looker for Counter {
+        type Seen = u32;
+        async fn look(&mut self, _: Timestamp) -> u32 {
+            self.0 += 1;
+            self.0
+        }
+        fn same(a: &u32, b: &u32) -> bool {
+            a == b
+        }
+    }
+
+    #[tokio::test]
+    async fn a_demand_is_met_by_a_look_that_began_after_it() {
+        let never = Duration::from_secs(3600);
+        let pace = Pace { idle: never, eager: never };
+        let looks = Background::start(Counter(0), pace, Arc::new(Notify::new()));
+        assert_eq!(looks.look(None).await, Some(1));
+        assert_eq!(looks.look(None).await, Some(1));
+        assert_eq!(looks.look(Some(Timestamp::now())).await, Some(2));
+    }
+}

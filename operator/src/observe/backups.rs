@@ -1,0 +1,231 @@
+//! One look at share and copy folder: what is there, and what the headers say.
+//!
+//! An empty list is not an empty directory: `xp_dirtree` answers a denied, dead or mistyped path with no
+//! rows. A listing counts only when something in it proves it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use pchat_planner::facts::{BackupFile, BackupKind, Backups, Fact, Header};
+use pchat_planner::pool::LogSource;
+
+use super::headers::{Cache, long_applied, read_all};
+use crate::sql::batches::files::list;
+use crate::sql::connect::{ConnectError, connect};
+use crate::sql::connection::Connection;
+use crate::sql::explain::explain;
+use crate::sql::rows::Misread;
+use crate::sql::target::{Deadlines, Target};
+
+/// What to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where.
+    pub source: LogSource,
+    /// Log shipping itself names these places now; otherwise they were recorded or declared.
+    pub certain: bool,
+    /// The chat database.
+    pub database: String,
+    /// Base names, lower case, of files that log shipping or msdb once had in these places.
+    pub known: BTreeSet<String>,
+    /// The last file restored, as msdb has it.
+    pub last_restored: Option<String>,
+    /// Time zone of the server.
+    pub zone: Offset,
+}
+
+/// What a series of looks remembers: connections after clean answers, and headers. Share and folder have
+/// one each, so that a share that hangs does not hold up the folder.
+#[derive(Debug, Default)]
+pub struct Memory {
+    share: Place,
+    folder: Place,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    connection: Option<Connection>,
+    cache: Cache,
+}
+
+struct Listing {
+    names: Result<Vec<String>, String>,
+    headers: BTreeMap<String, Header>,
+}
+
+/// Looks once into both places at the same time.
+pub async fn look(target: &Target, wanted: &Wanted, deadlines: &Deadlines, memory: &mut Memory) -> Backups {
+    let at = Timestamp::now();
+    let Memory { share, folder } = memory;
+    let source = &wanted.source;
+    let (on_share, in_folder) = tokio::join!(
+        share.look(target, &source.share, wanted, deadlines),
+        folder.look(target, &source.folder, wanted, deadlines)
+    );
+    let mut files: BTreeMap<String, BackupFile> = BTreeMap::new();
+    let none = || BackupFile { on_share: None, in_folder: None };
+    for (name, header) in on_share.headers {
+        files.entry(name).or_insert_with(none).on_share = Some(header);
+    }
+    for (name, header) in in_folder.headers {
+        files.entry(name).or_insert_with(none).in_folder = Some(header);
+    }
+    let fact = |names, path: &str| {
+        let source = format!("{}, xp_dirtree {path}", target.display);
+        match names {
+            Ok(value) => Fact::Known { value, source, at },
+            Err(why) => Fact::Unknown { why, source, at },
+        }
+    };
+    Backups {
+        source: source.clone(),
+        share: fact(on_share.names, &source.share),
+        folder: fact(in_folder.names, &source.folder),
+        files,
+    }
+}
+
+impl Place {
+    async fn look(
+        &mut self,
+        target: &Target,
+        directory: &str,
+        wanted: &Wanted,
+        deadlines: &Deadlines,
+    ) -> Listing {
+        let failed = |why: String| Listing { names: Err(why), headers: BTreeMap::new() };
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => match connect(target, deadlines).await {
+                Ok(connection) => connection,
+                Err(ConnectError::Silent(why) | ConnectError::Unusable(why)) => return failed(why),
+            },
+        };
+        let answer = match connection.ask(&list(directory), deadlines.files).await {
+            Ok(answer) => answer,
+            Err(lost) => {
+                return failed(format!(
+                    "{} did not list {directory}: {lost}. Check that the path can be reached from there.",
+                    target.display
+                ));
+            }
+        };
+        if let Some(error) = &answer.error {
+            let told = explain(error);
+            return failed(format!(
+                "{} could not list {directory}: {} {}",
+                target.display, told.what, told.remedy
+            ));
+        }
+        let (is_directory, names) = match read_listing(&answer.sets) {
+            Ok(read) => read,
+            Err(misread) => return failed(format!("the listing of {directory} can't be read ({misread})")),
+        };
+        self.cache.retain(directory, &names);
+        let headers = self.headers(&mut connection, directory, &names, wanted, deadlines).await;
+        if connection.is_clean() {
+            self.connection = Some(connection);
+        }
+        match prove(directory, is_directory, &names, &headers, wanted, &target.display) {
+            Ok(()) => Listing { names: Ok(names), headers },
+            Err(why) => Listing { names: Err(why), headers },
+        }
+    }
+
+    async fn headers(
+        &mut self,
+        connection: &mut Connection,
+        directory: &str,
+        names: &[String],
+        wanted: &Wanted,
+        deadlines: &Deadlines,
+    ) -> BTreeMap<String, Header> {
+        let backups = names.iter().filter(|n| n.to_lowercase().ends_with(".trn")).cloned();
+        let last = wanted.last_restored.as_deref();
+        let (skipped, asked): (Vec<_>, Vec<_>) = backups.partition(|n| long_applied(n, last));
+        let read =
+            read_all(connection, directory, &asked, &mut self.cache, wanted.zone, deadlines.files).await;
+        // A file that is gone between listing and reading is not there.
+        let read = read.into_iter().filter_map(|(name, header)| Some((name, header?)));
+        skipped.into_iter().map(|name| (name, Header::Skipped)).chain(read).collect()
+    }
+}
+
+fn read_listing(sets: &[crate::sql::rows::Set]) -> Result<(bool, Vec<String>), Misread> {
+    let [exists, names] = sets else {
+        return Err(Misread::new("is_directory", format!("{} result sets", sets.len())));
+    };
+    let is_directory = match exists.rows().first() {
+        Some(row) => row.bit("is_directory")?.unwrap_or(false),
+        None => false,
+    };
+    let names = names.rows().iter().map(|r| r.need_text("name")).collect::<Result<_, _>>()?;
+    Ok((is_directory, names))
+}
+
+/// Whether a listing shows what is there: the directory exists, and the list holds a file that log shipping
+/// or msdb knows of, or a log backup of this database that could be read. Only where log shipping itself
+/// names the directory, and never put a file there, may it hold nothing of ours.
+fn prove(
+    directory: &str,
+    is_directory: bool,
+    names: &[String],
+    headers: &BTreeMap<String, Header>,
+    wanted: &Wanted,
+    display: &str,
+) -> Result<(), String> {
+    const REMEDY: &str =
+        "Check the path, and that SQL Server's service account there may list it and read its files.";
+    if !is_directory {
+        return Err(format!("{display} sees no directory {directory}. {REMEDY}"));
+    }
+    let known = names.iter().any(|n| wanted.known.contains(&n.to_lowercase()));
+    let ours = headers.values().any(|h| {
+        matches!(h, Header::Read(sets) if sets.iter().any(|s| {
+            s.kind == BackupKind::Log && s.database.to_lowercase() == wanted.database.to_lowercase()
+        }))
+    });
+    if known || ours || (wanted.certain && wanted.known.is_empty()) {
+        return Ok(());
+    }
+    Err(match names.len() {
+        0 => format!("{display} lists no file in {directory}: an empty list proves nothing. {REMEDY}"),
+        count => format!(
+            "{display} lists {count} files in {directory}, none of them known or readable as a log backup of {}. {REMEDY}",
+            wanted.database
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(known: &[&str], certain: bool) -> Wanted {
+        Wanted {
+            source: LogSource { share: r"\\f\s".into(), folder: r"D:\c".into() },
+            certain,
+            database: "mgc".into(),
+            known: known.iter().map(|k| (*k).to_owned()).collect(),
+            last_restored: None,
+            zone: Offset::UTC,
+        }
+    }
+
+    #[test]
+    fn an_empty_list_is_unknown_once_a_file_was_there() {
+        let nothing = BTreeMap::new();
+        let prove = |is_directory, names: &[&str], known: &[&str], certain| {
+            let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+            prove(r"\\f\s", is_directory, &names, &nothing, &wanted(known, certain), "s").is_ok()
+        };
+        assert!(!prove(true, &[], &["a.trn"], true));
+        assert!(!prove(false, &["a.trn"], &["a.trn"], true));
+        assert!(!prove(true, &["foreign.trn"], &["a.trn"], true));
+        assert!(!prove(true, &["foreign.trn"], &[], false));
+        assert!(!prove(true, &[], &[], false));
+        assert!(prove(true, &["A.TRN"], &["a.trn"], false));
+        assert!(prove(true, &[], &[], true));
+    }
+}

@@ -1,0 +1,369 @@
+//! Observing: turns what the far ends answer into facts.
+//!
+//! The backup instance, where everything happens, is asked in the pass itself: one round trip. Everything
+//! else (the other instances, share and folder with the headers, the management shell) is looked at in the
+//! background, so that a dead server or share costs the pass nothing. Nothing here decides.
+
+pub mod background;
+pub mod backups;
+pub mod headers;
+pub mod probe;
+pub mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use pchat_planner::facts::{Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, ShellFacts};
+use pchat_planner::pool::{InstanceId, LogSource, Partner, Pool, Side};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use self::background::{Background, Looker, Pace};
+use self::backups::{Memory, Wanted};
+use self::probe::{Look, Series, look};
+use crate::far_end::Freshness;
+use crate::powershell::Shell;
+use crate::sql::connection::Connection;
+use crate::sql::target::{Deadlines, Target};
+
+/// The instance on which a forced failover happens.
+pub const HOME: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
+
+/// Everything that observing needs to know.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// The pool as declared.
+    pub pool: Pool,
+    /// Each declared instance.
+    pub targets: BTreeMap<InstanceId, Target>,
+    /// The management shell.
+    pub shell: Shell,
+    /// How long things may take.
+    pub deadlines: Deadlines,
+}
+
+/// The far end's clock, as it was told with the latest state.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    told: Timestamp,
+    heard: Instant,
+}
+
+impl Clock {
+    /// What it shows now, at most (the answer's way here makes it a little early).
+    pub fn now(&self) -> Option<Timestamp> {
+        let since = jiff::SignedDuration::try_from(self.heard.elapsed()).ok()?;
+        self.told.checked_add(since).ok()
+    }
+}
+
+#[derive(Default)]
+struct Home {
+    connection: Option<Connection>,
+    series: Series,
+    clock: Option<Clock>,
+    latest: Option<InstanceFacts>,
+}
+
+/// Looks at everything, again and again.
+pub struct Observer {
+    ends: Arc<Ends>,
+    home: Mutex<Home>,
+    others: BTreeMap<InstanceId, Background<InstanceFacts>>,
+    wanted: watch::Sender<Option<Wanted>>,
+    files: Background<Option<FilesSeen>>,
+    shell: Background<ShellFacts>,
+    news: Arc<Notify>,
+}
+
+impl Observer {
+    /// Begins to look. Must be called within a tokio runtime; ends when dropped.
+    pub fn start(ends: Arc<Ends>) -> Self {
+        let news = Arc::new(Notify::new());
+        let seconds = Duration::from_secs;
+        let often = Pace { idle: seconds(2), eager: seconds(2) };
+        let others = ends
+            .targets
+            .iter()
+            .filter(|(id, _)| **id != HOME)
+            .map(|(id, target)| {
+                let looker = Instance {
+                    ends: Arc::clone(&ends),
+                    target: target.clone(),
+                    connection: None,
+                    series: Series::default(),
+                };
+                (*id, Background::start(looker, often, Arc::clone(&news)))
+            })
+            .collect();
+        let (wanted, read) = watch::channel(None);
+        let files = Files { ends: Arc::clone(&ends), wanted: read, memory: Memory::default() };
+        let shell = ShellLooks { ends: Arc::clone(&ends), series: Series::default() };
+        Observer {
+            files: Background::start(files, Pace { idle: seconds(5), eager: seconds(1) }, Arc::clone(&news)),
+            shell: Background::start(shell, Pace { idle: seconds(30), eager: seconds(1) }, Arc::clone(&news)),
+            home: Mutex::new(Home::default()),
+            ends,
+            others,
+            wanted,
+            news,
+        }
+    }
+
+    /// Reads the facts, as new as demanded.
+    pub async fn observe(&self, freshness: Freshness) -> Facts {
+        let others = async {
+            let mut instances = BTreeMap::new();
+            for (id, looks) in &self.others {
+                if let Some(seen) = looks.look(freshness.others).await {
+                    instances.insert(*id, seen);
+                }
+            }
+            instances
+        };
+        let here = async {
+            let home = self.look_home().await;
+            let backups = self.backups(&home, freshness.backups).await;
+            (home, backups)
+        };
+        let shell = self.shell.look(freshness.shell);
+        let ((home, backups), mut instances, shell) = tokio::join!(here, others, shell);
+        instances.insert(HOME, home);
+        let shell =
+            shell.unwrap_or_else(|| self.ends.shell.unknown("the look was given up", Timestamp::now()));
+        Facts { instances, backups, shell }
+    }
+
+    /// Returns when something has changed, at the latest after `at_most`.
+    pub async fn news(&self, at_most: Duration) {
+        let before = self.home.lock().await.latest.clone();
+        let changes = async {
+            let mut pause = Duration::from_millis(100);
+            loop {
+                tokio::select! {
+                    () = self.news.notified() => return,
+                    () = sleep(pause) => {}
+                }
+                let now = self.look_home().await;
+                if !before.as_ref().is_some_and(|b| same_instance(b, &now)) {
+                    return;
+                }
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+        };
+        let _ = timeout(at_most, changes).await;
+    }
+
+    /// The far end's clock, once it was heard.
+    pub async fn clock(&self) -> Option<Clock> {
+        self.home.lock().await.clock
+    }
+
+    /// Names by which a silent instance may be registered as a monitor server.
+    pub fn silent_servers(&self) -> BTreeSet<String> {
+        let silent = |looks: &Background<InstanceFacts>| {
+            looks.latest().is_some_and(|f| matches!(f.contact, Contact::Silent { .. }))
+        };
+        let mut names = BTreeSet::new();
+        for id in self.others.iter().filter(|(_, looks)| silent(looks)).map(|(id, _)| *id) {
+            let Some(instance) = self.ends.pool.instance(id) else { continue };
+            let short = instance.host.split('.').next().unwrap_or_default();
+            for host in [instance.host.as_str(), short] {
+                names.insert(match &instance.instance {
+                    Some(name) => format!("{host}\\{name}"),
+                    None => host.to_owned(),
+                });
+            }
+        }
+        names
+    }
+
+    async fn look_home(&self) -> InstanceFacts {
+        let mut home = self.home.lock().await;
+        let home = &mut *home;
+        let at = Timestamp::now();
+        let Some(target) = self.ends.targets.get(&HOME) else {
+            let why = "the backup instance is not declared".to_owned();
+            let state = Fact::Unknown { why: why.clone(), source: "manifest".into(), at };
+            return InstanceFacts { contact: Contact::Unusable { detail: why }, at, state };
+        };
+        let seen = look(target, &self.ends.pool.database, &self.ends.deadlines, &mut home.connection).await;
+        if let Look::Read(read) = &seen {
+            home.clock = Some(Clock { told: read.state.clock, heard: Instant::now() });
+            let wanted = wanted(&self.ends.pool, &read.state, read.zone);
+            self.wanted.send_if_modified(|w| {
+                let other = *w != wanted;
+                *w = wanted;
+                other
+            });
+        }
+        let facts = home.series.take(at, &seen, &target.display);
+        home.latest = Some(facts.clone());
+        facts
+    }
+
+    async fn backups(&self, home: &InstanceFacts, since: Option<Timestamp>) -> Fact<Backups> {
+        let at = Timestamp::now();
+        let source = "share and copy folder".to_owned();
+        let Some(wanted) = self.wanted.borrow().clone().filter(|_| home.state.value().is_some()) else {
+            let why = match home.state.why() {
+                Some(why) => why.to_owned(),
+                None => {
+                    "log shipping is gone, and share and folder are neither recorded nor declared".to_owned()
+                }
+            };
+            return Fact::Unknown { why, source, at };
+        };
+        // The look must have been for these places, not for those of an earlier state.
+        let mut since = since;
+        loop {
+            match self.files.look(since).await {
+                Some(Some(seen)) if seen.source == wanted.source => {
+                    return Fact::Known {
+                        value: seen.backups,
+                        source: format!("{} and {}", wanted.source.share, wanted.source.folder),
+                        at: seen.at,
+                    };
+                }
+                Some(_) => since = Some(Timestamp::now()),
+                None => return Fact::Unknown { why: "the look was given up".into(), source, at },
+            }
+        }
+    }
+}
+
+fn base_name(path: &str) -> String {
+    path.rsplit(['\\', '/']).next().unwrap_or_default().to_lowercase()
+}
+
+/// Where to look, in the planner's order: discovered, else recorded in the open transition, else declared.
+fn wanted(pool: &Pool, state: &InstanceState, zone: Offset) -> Option<Wanted> {
+    let open = state.journal.transition.as_ref().filter(|t| t.is_open());
+    let evidence = open.and_then(|t| t.evidence.as_ref());
+    let discovered =
+        state.secondary.as_ref().map(|s| LogSource { share: s.share.clone(), folder: s.folder.clone() });
+    let certain = discovered.is_some();
+    let source =
+        discovered.or_else(|| evidence.map(|e| e.source.clone())).or_else(|| pool.log_source.clone())?;
+    let restored = state.database.as_ref().and_then(|d| d.last_restored.as_ref()).map(|r| r.file.as_str());
+    let mut known = BTreeSet::new();
+    if let Some(s) = &state.secondary {
+        known.extend([&s.last_copied, &s.last_restored].into_iter().flatten().map(|f| base_name(f)));
+    }
+    if let Some(e) = evidence {
+        known.extend([&e.last_copied, &e.last_restored].into_iter().flatten().map(|f| base_name(f)));
+    }
+    if !certain {
+        known.extend(restored.map(base_name));
+    }
+    known.retain(|name| !name.is_empty());
+    Some(Wanted {
+        source,
+        certain,
+        database: pool.database.clone(),
+        known,
+        last_restored: restored.map(str::to_owned),
+        zone,
+    })
+}
+
+struct Instance {
+    ends: Arc<Ends>,
+    target: Target,
+    connection: Option<Connection>,
+    series: Series,
+}
+
+impl Looker for Instance {
+    type Seen = InstanceFacts;
+
+    async fn look(&mut self, at: Timestamp) -> InstanceFacts {
+        let seen =
+            look(&self.target, &self.ends.pool.database, &self.ends.deadlines, &mut self.connection).await;
+        self.series.take(at, &seen, &self.target.display)
+    }
+
+    fn same(a: &InstanceFacts, b: &InstanceFacts) -> bool {
+        same_instance(a, b)
+    }
+}
+
+/// The same, but for the clocks.
+fn same_instance(a: &InstanceFacts, b: &InstanceFacts) -> bool {
+    let contact = match (&a.contact, &b.contact) {
+        (Contact::Silent { since: a, .. }, Contact::Silent { since: b, .. }) => a == b,
+        (a, b) => a == b,
+    };
+    contact
+        && match (a.state.value(), b.state.value()) {
+            (Some(a), Some(b)) => *a == InstanceState { clock: a.clock, ..b.clone() },
+            (a, b) => a.is_none() == b.is_none(),
+        }
+}
+
+#[derive(Clone)]
+struct FilesSeen {
+    source: LogSource,
+    at: Timestamp,
+    backups: Backups,
+}
+
+struct Files {
+    ends: Arc<Ends>,
+    wanted: watch::Receiver<Option<Wanted>>,
+    memory: Memory,
+}
+
+impl Looker for Files {
+    type Seen = Option<FilesSeen>;
+
+    async fn look(&mut self, _: Timestamp) -> Option<FilesSeen> {
+        // The first look can only begin when the backup instance has told where.
+        let wanted = loop {
+            let wanted = self.wanted.borrow_and_update().clone();
+            match wanted {
+                Some(wanted) => break wanted,
+                None => self.wanted.changed().await.ok()?,
+            }
+        };
+        let target = self.ends.targets.get(&HOME)?;
+        let at = Timestamp::now();
+        let backups = backups::look(target, &wanted, &self.ends.deadlines, &mut self.memory).await;
+        Some(FilesSeen { source: wanted.source, at, backups })
+    }
+
+    fn same(a: &Option<FilesSeen>, b: &Option<FilesSeen>) -> bool {
+        match (a, b) {
+            (Some(a), Some(b)) => {
+                a.backups.files == b.backups.files
+                    && a.backups.share.value() == b.backups.share.value()
+                    && a.backups.folder.value() == b.backups.folder.value()
+            }
+            (a, b) => a.is_none() == b.is_none(),
+        }
+    }
+}
+
+struct ShellLooks {
+    ends: Arc<Ends>,
+    series: Series,
+}
+
+impl Looker for ShellLooks {
+    type Seen = ShellFacts;
+
+    async fn look(&mut self, at: Timestamp) -> ShellFacts {
+        self.ends.shell.look(&self.ends.pool, &self.ends.deadlines, &mut self.series, at).await
+    }
+
+    fn same(a: &ShellFacts, b: &ShellFacts) -> bool {
+        std::mem::discriminant(&a.contact) == std::mem::discriminant(&b.contact)
+            && a.pool_state.value() == b.pool_state.value()
+            && a.servers.value() == b.servers.value()
+            && a.replicated.value() == b.replicated.value()
+            && a.store_writable.value() == b.store_writable.value()
+    }
+}

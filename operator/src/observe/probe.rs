@@ -1,0 +1,166 @@
+//! One look at one instance: connects or uses the connection that the last look left, asks for the state,
+//! and says what a failure to answer means.
+
+use jiff::Timestamp;
+use pchat_planner::facts::{Contact, Fact, InstanceFacts};
+
+use super::state::{self, Read};
+use crate::sql::batches::state::state as state_batch;
+use crate::sql::connect::{ConnectError, connect};
+use crate::sql::connection::{Connection, Lost};
+use crate::sql::explain::explain;
+use crate::sql::target::{Deadlines, Target};
+
+/// What one look brought.
+#[derive(Clone, Debug)]
+pub enum Look {
+    /// It answers.
+    Read(Box<Read>),
+    /// It is alive and could not be asked.
+    Unusable(String),
+    /// Nothing came back.
+    Silent(String),
+}
+
+/// Looks once. The connection is kept only after a clean answer.
+pub async fn look(
+    target: &Target,
+    database: &str,
+    deadlines: &Deadlines,
+    kept: &mut Option<Connection>,
+) -> Look {
+    // A kept connection may have died since; that it did proves nothing, so a fresh one is asked before judging.
+    if let Some(connection) = kept.take()
+        && let Some(Look::Read(read)) = ask(connection, target, database, deadlines, kept).await
+    {
+        return Look::Read(read);
+    }
+    match connect(target, deadlines).await {
+        Err(ConnectError::Silent(why)) => Look::Silent(why),
+        Err(ConnectError::Unusable(why)) => Look::Unusable(why),
+        Ok(connection) => ask(connection, target, database, deadlines, kept).await.unwrap_or_else(|| {
+            Look::Unusable(format!(
+                "{} accepted the login and then broke the connection. Look into its error log.",
+                target.display
+            ))
+        }),
+    }
+}
+
+/// `None`: the connection broke before an answer.
+async fn ask(
+    mut connection: Connection,
+    target: &Target,
+    database: &str,
+    deadlines: &Deadlines,
+    kept: &mut Option<Connection>,
+) -> Option<Look> {
+    let display = &target.display;
+    let answer = match connection.ask(&state_batch(database), deadlines.look).await {
+        Ok(answer) => answer,
+        Err(Lost::Broken(_)) => return None,
+        Err(Lost::NoAnswer(after)) => {
+            return Some(Look::Unusable(format!(
+                "{display} did not answer a question about its state in {} s. Look for blocking and for a full disk there.",
+                after.as_secs_f64()
+            )));
+        }
+        Err(Lost::Garbled(what)) => {
+            return Some(Look::Unusable(format!("{display} gave an answer that can't be read ({what}).")));
+        }
+    };
+    if let Some(error) = &answer.error {
+        let told = explain(error);
+        return Some(Look::Unusable(format!(
+            "{display} could not tell its state: {} {}",
+            told.what, told.remedy
+        )));
+    }
+    Some(match state::read(&answer) {
+        Ok(read) => {
+            *kept = Some(connection);
+            Look::Read(Box::new(read))
+        }
+        Err(misread) => Look::Unusable(format!(
+            "{display} told its state in an unexpected form ({misread}). Check that it is SQL Server 2008 R2 to 2019."
+        )),
+    })
+}
+
+/// How far a look came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It answered.
+    Answers,
+    /// It is alive and could not be asked.
+    Unusable(String),
+    /// Nothing came back.
+    Silent(String),
+}
+
+/// A series of looks at one server, which tells since when it has been silent.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    silent: Option<(Timestamp, u32)>,
+}
+
+impl Series {
+    /// Takes a look that began `at` into the series.
+    pub fn contact(&mut self, at: Timestamp, reached: &Reached) -> Contact {
+        match reached {
+            Reached::Silent(detail) => {
+                let (since, tries) =
+                    self.silent.map_or((at, 1), |(since, tries)| (since, tries.saturating_add(1)));
+                self.silent = Some((since, tries));
+                Contact::Silent { since, tries, detail: detail.clone() }
+            }
+            Reached::Unusable(detail) => {
+                self.silent = None;
+                Contact::Unusable { detail: detail.clone() }
+            }
+            Reached::Answers => {
+                self.silent = None;
+                Contact::Answers
+            }
+        }
+    }
+
+    /// The same for a look at an instance.
+    pub fn take(&mut self, at: Timestamp, look: &Look, display: &str) -> InstanceFacts {
+        let source = format!("{display}, sys.databases and msdb");
+        let (reached, state) = match look {
+            Look::Silent(detail) => {
+                (Reached::Silent(detail.clone()), Err(format!("{display} does not answer: {detail}")))
+            }
+            Look::Unusable(detail) => (Reached::Unusable(detail.clone()), Err(detail.clone())),
+            Look::Read(read) => (Reached::Answers, Ok(read.state.clone())),
+        };
+        let state = match state {
+            Ok(value) => Fact::Known { value, source, at },
+            Err(why) => Fact::Unknown { why, source, at },
+        };
+        InstanceFacts { contact: self.contact(at, &reached), at, state }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn any_sign_of_life_ends_a_series_of_silence() {
+        let silent = Look::Silent("no answer".into());
+        let mut series = Series::default();
+        series.take(at(1), &silent, "s");
+        let second = series.take(at(5), &silent, "s");
+        assert!(matches!(second.contact, Contact::Silent { since, tries: 2, .. } if since == at(1)));
+        series.take(at(6), &Look::Unusable("refused".into()), "s");
+        let again = series.take(at(9), &silent, "s");
+        assert!(matches!(again.contact, Contact::Silent { since, tries: 1, .. } if since == at(9)));
+        assert!(again.state.value().is_none());
+    }
+}

@@ -1,0 +1,266 @@
+//! One look at the management shell: state and servers of the pool, replication, and whether the Central
+//! Management Store can be written. One session, opened and closed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use pchat_planner::facts::{Fact, PoolState, Servers, ShellFacts};
+use pchat_planner::pool::Pool;
+use pchat_psrp::{Command, Outcome, Session, Value};
+use tokio::time::Instant;
+
+use super::{Shell, Trouble, cmdlets, failure, remedy, run};
+use crate::observe::probe::{Reached, Series};
+use crate::sql::target::Deadlines;
+
+impl Shell {
+    /// Looks once; `series` tells since when the shell has been silent.
+    pub async fn look(
+        &self,
+        pool: &Pool,
+        deadlines: &Deadlines,
+        series: &mut Series,
+        at: Timestamp,
+    ) -> ShellFacts {
+        let mut session = match self.open(deadlines.connect, deadlines.cmdlet).await {
+            Ok(session) => session,
+            Err(trouble) => {
+                let reached = match &trouble {
+                    Trouble::Silent(detail) => Reached::Silent(detail.clone()),
+                    Trouble::Unusable(detail) | Trouble::Unknown(detail) => Reached::Unusable(detail.clone()),
+                };
+                return ShellFacts {
+                    contact: series.contact(at, &reached),
+                    ..self.unknown(trouble.detail(), at)
+                };
+            }
+        };
+        let mut asking = Asking { session: &mut session, deadlines, at, host: &self.host };
+        let pool_state = asking.pool_state(pool).await;
+        let servers = asking.servers(pool).await;
+        let replicated = asking.replicated(pool).await;
+        let store_writable = asking.store_writable(pool_state.value()).await;
+        // An abandoned session lives on until its idle time is over; the facts are the same.
+        let _ = session.close(Instant::now() + deadlines.connect).await;
+        ShellFacts {
+            contact: series.contact(at, &Reached::Answers),
+            pool_state,
+            servers,
+            replicated,
+            store_writable,
+        }
+    }
+
+    /// Nothing is known, for this reason.
+    pub fn unknown(&self, why: &str, at: Timestamp) -> ShellFacts {
+        fn unknown<T>(why: &str, source: String, at: Timestamp) -> Fact<T> {
+            Fact::Unknown { why: why.to_owned(), source, at }
+        }
+        let contact = pchat_planner::facts::Contact::Unusable { detail: why.to_owned() };
+        ShellFacts {
+            contact,
+            pool_state: unknown(why, self.display(), at),
+            servers: unknown(why, self.display(), at),
+            replicated: unknown(why, self.display(), at),
+            store_writable: unknown(why, self.display(), at),
+        }
+    }
+}
+
+struct Asking<'a> {
+    session: &'a mut Session,
+    deadlines: &'a Deadlines,
+    at: Timestamp,
+    host: &'a str,
+}
+
+impl Asking<'_> {
+    async fn ask(&mut self, command: &Command) -> Result<Outcome, String> {
+        let outcome = run(self.session, command, self.deadlines.cmdlet).await;
+        let outcome = outcome.map_err(|trouble| trouble.detail().to_owned())?;
+        match failure(&command.name, &outcome) {
+            None => Ok(outcome),
+            Some((id, what)) => Err(format!("{what} {}", remedy(&id, &what))),
+        }
+    }
+
+    fn fact<T>(&self, command: &str, read: Result<T, String>) -> Fact<T> {
+        let source = format!("{command} on {}", self.host);
+        match read {
+            Ok(value) => Fact::Known { value, source, at: self.at },
+            Err(why) => Fact::Unknown { why, source, at: self.at },
+        }
+    }
+
+    async fn pool_state(&mut self, pool: &Pool) -> Fact<(String, PoolState)> {
+        let command = cmdlets::get_state();
+        let read = self.ask(&command).await.and_then(|outcome| read_state(&outcome.output, &pool.fqdn));
+        self.fact(&command.name, read)
+    }
+
+    async fn servers(&mut self, pool: &Pool) -> Fact<Servers> {
+        let command = cmdlets::get_service(&pool.fqdn);
+        let read = self.ask(&command).await.and_then(|outcome| read_servers(&outcome.output, &pool.fqdn));
+        self.fact(&command.name, read)
+    }
+
+    async fn replicated(&mut self, pool: &Pool) -> Fact<BTreeMap<String, bool>> {
+        let declared: BTreeSet<String> = [&pool.primary, &pool.backup]
+            .into_iter()
+            .flat_map(|site| site.active_servers.iter().map(|s| s.to_lowercase()))
+            .collect();
+        let mut map = BTreeMap::new();
+        let mut read = Ok(());
+        for server in declared {
+            let outcome = self.ask(&cmdlets::replication(&server)).await;
+            match outcome.and_then(|o| read_replica(&o.output, &server)) {
+                Ok(up_to_date) => {
+                    map.insert(server, up_to_date);
+                }
+                // One server that the store does not know must not hide the others.
+                Err(why) if pool.backup.active_servers.iter().any(|s| s.to_lowercase() == server) => {
+                    read = read.and(Err(why));
+                }
+                Err(_) => {}
+            }
+        }
+        self.fact("Get-CsManagementStoreReplicationStatus", read.map(|()| map))
+    }
+
+    async fn store_writable(&mut self, state: Option<&(String, PoolState)>) -> Fact<Result<(), String>> {
+        let status = cmdlets::store_status();
+        let mut answer = match self.ask(&status).await {
+            // A constrained endpoint need not offer it; trying tells enough.
+            Err(why) if !why.to_lowercase().contains("commandnotfound") => Err(why),
+            _ => Ok(()),
+        };
+        if let (Ok(()), Some((identity, state))) = (&answer, state) {
+            answer = self.ask(&cmdlets::try_state(identity, *state)).await.map(|_| ());
+        }
+        let read = if state.is_none() && answer.is_ok() {
+            Err("the pool's state could not be read, so writing it could not be tried".to_owned())
+        } else {
+            Ok(answer)
+        };
+        self.fact("Set-CsPersistentChatState -WhatIf", read)
+    }
+}
+
+/// `PersistentChatServer:fqdn`, `service:fqdn` and longer forms end with the pool's name.
+fn is_pool(identity: &str, fqdn: &str) -> bool {
+    identity.rsplit(':').next().is_some_and(|last| last.trim().eq_ignore_ascii_case(fqdn))
+}
+
+fn property(object: &Value, name: &str) -> Result<String, String> {
+    let value = object.property(name).filter(|v| !matches!(v, Value::Null));
+    value.map(Value::text).ok_or_else(|| format!("the answer has no property {name}"))
+}
+
+fn read_state(output: &[Value], fqdn: &str) -> Result<(String, PoolState), String> {
+    let mut names = Vec::new();
+    for object in output {
+        let identity = property(object, "Identity")?;
+        if is_pool(&identity, fqdn) {
+            return match property(object, "PoolState")?.as_str() {
+                "Normal" => Ok((identity, PoolState::Normal)),
+                "FailedOver" => Ok((identity, PoolState::FailedOver)),
+                other => Err(format!("{identity} is in the unknown state {other}")),
+            };
+        }
+        names.push(identity);
+    }
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Err(format!("the shell knows no pool {fqdn} (it knows: {known}). Check its FQDN in the manifest."))
+}
+
+fn read_servers(output: &[Value], fqdn: &str) -> Result<Servers, String> {
+    let object = output
+        .iter()
+        .find(|o| property(o, "Identity").is_ok_and(|identity| is_pool(&identity, fqdn)))
+        .ok_or_else(|| {
+            format!("the topology has no Persistent Chat pool {fqdn}. Check its FQDN in the manifest.")
+        })?;
+    let list = |name: &str| -> Result<Vec<String>, String> {
+        let value = object.property(name).ok_or_else(|| format!("the answer has no property {name}"))?;
+        Ok(match (value.items(), value) {
+            (Some(items), _) => items.iter().map(|i| i.text().to_lowercase()).collect(),
+            (None, Value::Null) => Vec::new(),
+            // A list of one is told as its only member.
+            (None, one) => vec![one.text().to_lowercase()],
+        })
+    };
+    Ok(Servers {
+        identity: property(object, "Identity")?,
+        active: list("ActiveServers")?,
+        inactive: list("InactiveServers")?,
+    })
+}
+
+fn read_replica(output: &[Value], server: &str) -> Result<bool, String> {
+    let up_to_date = output.iter().filter_map(|o| o.property("UpToDate")).filter_map(Value::as_bool);
+    // Whoever is named twice is up to date when every entry is.
+    up_to_date
+        .reduce(|a, b| a && b)
+        .ok_or_else(|| format!("the store tells nothing of the replica of {server}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pchat_psrp::Object;
+
+    fn object(properties: Vec<(&str, Value)>) -> Value {
+        Value::Object(Box::new(Object::net(&["Deserialized.X"], "X", properties)))
+    }
+
+    fn text(s: &str) -> Value {
+        Value::String(s.to_owned())
+    }
+
+    #[test]
+    fn the_pool_is_found_by_its_name_in_every_documented_form_of_identity() {
+        for identity in [
+            "PersistentChatServer:chat.contoso.com",
+            "service:PersistentChatServer:Chat.contoso.com",
+            "service: chat.contoso.com",
+        ] {
+            let output = [
+                object(vec![
+                    ("Identity", text("PersistentChatServer:chat.contoso.com.evil")),
+                    ("PoolState", text("Normal")),
+                ]),
+                object(vec![
+                    ("Identity", text(identity)),
+                    ("PoolState", Value::enumeration("PoolState", "FailedOver", 1)),
+                ]),
+            ];
+            assert_eq!(
+                read_state(&output, "chat.contoso.com"),
+                Ok((identity.to_owned(), PoolState::FailedOver))
+            );
+        }
+        assert!(read_state(&[], "chat.contoso.com").unwrap_err().contains("chat.contoso.com"));
+    }
+
+    #[test]
+    fn servers_are_read_from_a_list_a_single_name_and_nothing() {
+        let list = Value::array(vec![text("PC-KS1.contoso.com"), text("pc-ks2.contoso.com")]);
+        for (active, expected) in [(list, 2), (text("pc-ks1.contoso.com"), 1), (Value::Null, 0)] {
+            let output = [object(vec![
+                ("Identity", text("PersistentChatServer:chat.contoso.com")),
+                ("ActiveServers", active),
+                ("InactiveServers", Value::Null),
+            ])];
+            let servers = read_servers(&output, "chat.contoso.com").unwrap();
+            assert_eq!(servers.active.len(), expected);
+            assert!(servers.active.iter().all(|s| *s == s.to_lowercase()));
+        }
+    }
+
+    #[test]
+    fn a_missing_property_is_unknown_and_not_an_empty_list() {
+        let output = [object(vec![("Identity", text("PersistentChatServer:chat.contoso.com"))])];
+        assert!(read_servers(&output, "chat.contoso.com").is_err());
+        assert!(read_replica(&output, "pc-ks1").is_err());
+    }
+}

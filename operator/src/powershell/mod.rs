@@ -1,0 +1,149 @@
+//! The Lync Management Shell: what is asked of it and what it is told to do.
+//!
+//! Cmdlets travel as commands with typed parameters, never as script text, so that a no-language endpoint
+//! takes them and nothing can be injected. Identities are used as `Get` gave them. A cmdlet has no guard:
+//! its callers hold the pool's lock, and read again afterwards.
+
+pub mod cmdlets;
+pub mod look;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use pchat_psrp::{Auth, Command, Endpoint, Error, ErrorRecord, Outcome, Security, Session};
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout};
+
+/// Where the management shell is and how to get in.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    /// Name of the host, as its certificate has it.
+    pub host: String,
+    /// Port of the URL.
+    pub port: u16,
+    /// Address to be used instead of resolving `host`.
+    pub address: Option<IpAddr>,
+    /// URL path, for example `/OcsPowerShell`.
+    pub path: String,
+    /// Session configuration, `Microsoft.PowerShell` by default.
+    pub configuration: String,
+    /// Encryption and trusted authorities.
+    pub security: Security,
+    /// Who logs in.
+    pub auth: Auth,
+}
+
+/// Why a command was not run, or what is not known of it.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Nothing came back at all; nothing was run.
+    Silent(String),
+    /// Something is alive there that can't be used; nothing was run.
+    Unusable(String),
+    /// The command was sent, and its end was not seen.
+    Unknown(String),
+}
+
+impl Trouble {
+    /// The sentence.
+    pub fn detail(&self) -> &str {
+        match self {
+            Trouble::Silent(detail) | Trouble::Unusable(detail) | Trouble::Unknown(detail) => detail,
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let detail = format!("{error}.");
+        match error {
+            Error::OutcomeUnknown { .. } => Trouble::Unknown(detail),
+            Error::Unreachable { .. } => Trouble::Silent(detail),
+            _ => Trouble::Unusable(detail),
+        }
+    }
+}
+
+impl Shell {
+    /// `host:port`, as sentences name it.
+    pub fn display(&self) -> String {
+        format!("the management shell on {}", self.host)
+    }
+
+    /// Opens a session. Each address of the host is tried; `within` is for all of it.
+    pub async fn open(&self, connect: Duration, within: Duration) -> Result<Session, Trouble> {
+        let deadline = Instant::now() + within;
+        let mut last = None;
+        for addr in self.resolve(connect).await? {
+            let endpoint = Endpoint {
+                host: self.host.clone(),
+                port: self.port,
+                addr,
+                path: self.path.clone(),
+                configuration: self.configuration.clone(),
+                security: self.security.clone(),
+                auth: self.auth.clone(),
+            };
+            match Session::open(&endpoint, deadline).await {
+                Ok(session) => return Ok(session),
+                Err(error) => last = Some(Trouble::from(error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| Trouble::Unusable(self.unresolved("it has no address"))))
+    }
+
+    async fn resolve(&self, within: Duration) -> Result<Vec<SocketAddr>, Trouble> {
+        if let Some(address) = self.address {
+            return Ok(vec![SocketAddr::new(address, self.port)]);
+        }
+        match timeout(within, lookup_host((self.host.as_str(), self.port))).await {
+            Ok(Ok(found)) => Ok(found.collect()),
+            Ok(Err(error)) => Err(Trouble::Unusable(self.unresolved(&error.to_string()))),
+            Err(_) => Err(Trouble::Unusable(self.unresolved("no answer"))),
+        }
+    }
+
+    fn unresolved(&self, why: &str) -> String {
+        format!(
+            "The name {} can't be resolved ({why}). Check it in the manifest; if name resolution is down, give the address in a hosts file (--hosts).",
+            self.host
+        )
+    }
+}
+
+/// Runs one command in an open session.
+pub async fn run(session: &mut Session, command: &Command, within: Duration) -> Result<Outcome, Trouble> {
+    Ok(session.invoke(command, Instant::now() + within).await?)
+}
+
+/// The errors of an outcome as one sentence with error ids, if it has any.
+pub fn failure(command: &str, outcome: &Outcome) -> Option<(String, String)> {
+    if outcome.is_clean() {
+        return None;
+    }
+    let records: Vec<&ErrorRecord> = outcome.all_errors().collect();
+    let id = records.last().map_or("", |r| r.id.as_str());
+    let id = if id.is_empty() { "no error id" } else { id };
+    let told: Vec<&str> = records.iter().map(|r| r.message.trim().trim_end_matches('.')).collect();
+    let told = if told.is_empty() { "it gave no reason".to_owned() } else { told.join("; ") };
+    Some((id.to_owned(), format!("{command} failed ({id}): {told}.")))
+}
+
+/// What to do about a failed cmdlet, from its error id and words.
+pub fn remedy(id: &str, words: &str) -> &'static str {
+    let both = format!("{id} {words}").to_lowercase();
+    let has = |w: &[&str]| w.iter().any(|w| both.contains(w));
+    if has(&["commandnotfound"]) {
+        "Give the account a role (or the session configuration a capability) that offers this cmdlet."
+    } else if has(&["unauthorized", "accessdenied", "access is denied", "permission", "not authorized"]) {
+        "Give the account the RBAC role listed in the README, and the rights it needs beyond the shell."
+    } else if has(&["central management", "managementstore", "read-only", "writable"]) {
+        "Make the Central Management Store available in the surviving site: Invoke-CsManagementServerFailover."
+    } else if has(&["notfound", "cannot find"]) {
+        "Check the pool's FQDN in the manifest against Get-CsPersistentChatState."
+    } else if has(&["parameterbinding", "parameterargument", "namedparameternotfound"]) {
+        "Check that this is the Lync Server 2013 or Skype for Business Server 2015 module."
+    } else {
+        "Run the same cmdlet by hand in the management shell to see more."
+    }
+}

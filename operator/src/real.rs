@@ -1,0 +1,45 @@
+//! The real far ends: SQL Server over TDS and the Lync Management Shell over PowerShell Remoting.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pchat_planner::facts::Facts;
+
+use crate::act::{Actor, Situation};
+use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
+use crate::observe::{Ends, Observer};
+
+/// Looks and acts over the wire.
+pub struct RealFarEnd {
+    observer: Observer,
+    actor: Actor,
+}
+
+impl RealFarEnd {
+    /// Begins to look. Must be called within a tokio runtime; the looks end when this is dropped.
+    pub fn start(ends: Ends) -> Self {
+        let ends = Arc::new(ends);
+        RealFarEnd { observer: Observer::start(Arc::clone(&ends)), actor: Actor::new(ends) }
+    }
+}
+
+impl FarEnd for RealFarEnd {
+    fn observe(&self, freshness: Freshness) -> impl Future<Output = Facts> + Send {
+        self.observer.observe(freshness)
+    }
+
+    async fn act(
+        &self,
+        order: Order<'_>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Done, ActError> {
+        let situation =
+            Situation { clock: self.observer.clock().await, silent_servers: self.observer.silent_servers() };
+        self.actor.act(order, &situation, progress).await
+    }
+
+    fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {
+        self.observer.news(at_most)
+    }
+}

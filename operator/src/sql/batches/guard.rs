@@ -1,0 +1,202 @@
+//! What every mutating batch checks at the far end before it does anything, and the journal's two
+//! properties.
+//!
+//! The order matters: first the lock, then the expiry, then the owner, then the state. What was checked
+//! before waiting is worth nothing. The lock is an application lock in `master`, named after the database as
+//! `sys.databases` spells it (`sp_getapplock` compares binary: `MGC` and `mgc` would be two locks), and
+//! nobody waits for it: a second executor must not queue a mutation behind a restore of 40 minutes.
+//!
+//! `RAISERROR` does not end a batch, so each is followed by RETURN; its arguments must be variables; names
+//! never stand in its format, where a `%` would count.
+
+use pchat_planner::journal::{Epoch, Transition};
+
+use super::{Batch, Param};
+
+/// Said aloud at the head of each batch: the defaults of driver and login are not known.
+pub const SESSION: &str = "SET NOCOUNT ON; SET XACT_ABORT OFF; SET IMPLICIT_TRANSACTIONS OFF;\n";
+
+/// Longest JSON of a transition, in UTF-16 units: an extended property holds 7,500 bytes.
+pub const LONGEST_TRANSITION: usize = 3_700;
+
+/// First half: right place, database there, lock taken. Declares what the rest uses.
+pub const LOCK: &str = r"
+DECLARE @lock nvarchar(255), @owner sysname, @story sysname, @held nvarchar(3700), @head nvarchar(100), @mark nvarchar(1000),
+        @now datetime2(3), @rc int, @m nvarchar(400), @n int;
+IF DB_NAME() <> N'master' OR @@TRANCOUNT <> 0
+BEGIN RAISERROR(N'PCHAT|CONTEXT|', 16, 10); RETURN; END;
+SELECT @lock = N'persistentchat.io/' + d.name FROM sys.databases AS d WHERE d.name = @db;
+IF @lock IS NULL BEGIN RAISERROR(N'PCHAT|NODB|%s', 16, 11, @db); RETURN; END;
+SET @owner = @lock + N'/owner';
+SET @story = @lock + N'/transition';
+EXEC @rc = sys.sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'public';
+IF @rc IS NULL OR @rc < 0 BEGIN RAISERROR(N'PCHAT|LOCKED|sp_getapplock returned %d', 16, 12, @rc); RETURN; END;
+";
+
+/// Second half: not too late by the far end's own clock; and who owns the pool.
+pub const EXPIRY: &str = r"
+SET @now = SYSUTCDATETIME();
+IF @now > @not_after
+BEGIN SET @m = CONVERT(nvarchar(30), @now, 126); RAISERROR(N'PCHAT|EXPIRED|it is %s there', 16, 13, @m); RETURN; END;
+SELECT @held = CONVERT(nvarchar(3700), e.value) FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @owner;
+";
+
+/// The owner's token is this run's. `@head` is how the property begins while it is.
+const OWNED: &str = r#"
+SET @head = N'{"epoch":"' + @epoch + N'",';
+IF @held IS NULL OR LEFT(@held, LEN(@head)) <> @head
+BEGIN SET @m = LEFT(ISNULL(@held, N'nobody'), 300); RAISERROR(N'PCHAT|FENCED|%s', 16, 14, @m); RETURN; END;
+"#;
+
+/// The owner's token is what this run saw at its first look, or there was none and is none.
+const SWAPPABLE: &str = r#"
+SET @head = N'{"epoch":"' + @expected + N'",';
+IF NOT ((@held IS NULL AND @head IS NULL) OR LEFT(@held, LEN(@head)) = @head)
+BEGIN SET @m = LEFT(ISNULL(@held, N'nobody'), 300); RAISERROR(N'PCHAT|FENCED|%s', 16, 14, @m); RETURN; END;
+"#;
+
+/// Writes the owner with a fresh mark. After the state checks: a refusal changes nothing.
+pub const MARK: &str = r#"
+SET @mark = N'{"epoch":"' + @epoch + N'","executor":"' + @executor + N'","mark":"' + CONVERT(nvarchar(30), @now, 126) + N'Z"}';
+IF @held IS NULL EXEC master.sys.sp_addextendedproperty @name = @owner, @value = @mark;
+ELSE EXEC master.sys.sp_updateextendedproperty @name = @owner, @value = @mark;
+IF @@ERROR <> 0 RETURN;
+"#;
+
+/// Writes the transition and reads it back: what follows may destroy what it records.
+pub const WRITE_TRANSITION: &str = r"
+IF EXISTS (SELECT 1 FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @story)
+     EXEC master.sys.sp_updateextendedproperty @name = @story, @value = @transition;
+ELSE EXEC master.sys.sp_addextendedproperty @name = @story, @value = @transition;
+IF @@ERROR <> 0 RETURN;
+IF NOT EXISTS (SELECT 1 FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @story
+    AND CONVERT(nvarchar(3700), e.value) = @transition AND DATALENGTH(CONVERT(nvarchar(3700), e.value)) = DATALENGTH(@transition))
+BEGIN RAISERROR(N'PCHAT|EVIDENCE|the transition was written but does not read back', 16, 19); RETURN; END;
+";
+
+/// Removes the owner: no delayed batch of this run passes the epoch check any more.
+pub const DROP_OWNER: &str = r"
+EXEC master.sys.sp_dropextendedproperty @name = @owner;
+IF @@ERROR <> 0 RETURN;
+";
+
+/// Last: frees the lock after success. After an error the connection is closed instead.
+pub const UNLOCK: &str = r"
+EXEC sys.sp_releaseapplock @Resource = @lock, @LockOwner = N'Session', @DbPrincipal = N'public';
+";
+
+/// The database is waiting for log: RESTORING, or in STANDBY. Declares `@standby`.
+pub const WAITS_FOR_LOG: &str = r"
+DECLARE @state int, @standby bit;
+SELECT @state = d.state, @standby = d.is_in_standby FROM sys.databases AS d WHERE d.name = @db;
+IF @state IS NULL OR NOT (@state = 1 OR (@state = 0 AND @standby = 1))
+BEGIN RAISERROR(N'PCHAT|STATE|%s is in state %d, neither RESTORING nor STANDBY', 16, 15, @db, @state); RETURN; END;
+";
+
+/// It is not part of a mirroring session.
+pub const NOT_MIRRORED: &str = r"
+IF EXISTS (SELECT 1 FROM sys.database_mirroring AS x WHERE x.database_id = DB_ID(@db) AND x.mirroring_guid IS NOT NULL)
+BEGIN RAISERROR(N'PCHAT|MIRRORED|%s', 16, 18, @db); RETURN; END;
+";
+
+/// No other session restores or backs it up: such a session holds the database lock.
+pub const NOT_BUSY: &str = r"
+SELECT @n = MIN(CONVERT(int, r.session_id)) FROM sys.dm_exec_requests AS r JOIN sys.dm_tran_locks AS l ON l.request_session_id = r.session_id
+ WHERE l.resource_type = N'DATABASE' AND l.resource_database_id = DB_ID(@db) AND r.session_id <> @@SPID
+   AND (r.command LIKE N'RESTORE%' OR r.command LIKE N'BACKUP%');
+IF @n IS NOT NULL BEGIN RAISERROR(N'PCHAT|BUSY|session %d restores or backs up %s', 16, 17, @n, @db); RETURN; END;
+";
+
+/// It stands exactly where the plan begins. In STANDBY `redo_start_lsn` is NULL (sys.master_files: only while
+/// RESTORING or RECOVERY_PENDING), and msdb's restore history tells; what is NULL there too is a refusal.
+pub const STANDS_AT: &str = r"
+DECLARE @lo numeric(25,0), @hi numeric(25,0), @forks int, @there binary(16);
+IF @state = 1
+  SELECT @lo = MIN(f.redo_start_lsn), @hi = MAX(f.redo_start_lsn), @forks = COUNT(DISTINCT f.redo_start_fork_guid),
+         @there = MIN(CONVERT(binary(16), f.redo_start_fork_guid))
+    FROM sys.master_files AS f WHERE f.database_id = DB_ID(@db) AND f.type = 0 AND f.state IN (1, 3);
+ELSE
+  SELECT TOP (1) @lo = b.last_lsn, @hi = b.last_lsn, @forks = 1, @there = CONVERT(binary(16), b.last_recovery_fork_guid)
+    FROM msdb.dbo.restorehistory AS h JOIN msdb.dbo.backupset AS b ON b.backup_set_id = h.backup_set_id
+   WHERE h.destination_database_name = @db AND h.restore_type IN (N'L', N'D', N'I') ORDER BY h.restore_history_id DESC;
+SET @m = ISNULL(CONVERT(nvarchar(40), @lo), N'an unknown LSN');
+IF @lo IS NULL OR @hi <> @lo OR @lo <> @redo BEGIN RAISERROR(N'PCHAT|LSN|%s stands at %s', 16, 16, @db, @m); RETURN; END;
+IF @forks <> 1 OR @there IS NULL OR @there <> CONVERT(binary(16), @fork) BEGIN RAISERROR(N'PCHAT|FORK|%s', 16, 26, @db); RETURN; END;
+";
+
+/// Who asks, for which database, and until when the far end may start on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warrant {
+    /// The chat database.
+    pub database: String,
+    /// The token of the owner that this run is.
+    pub epoch: Epoch,
+    /// Who it is, for a person.
+    pub executor: String,
+    /// In the far end's clock.
+    pub not_after: jiff::Timestamp,
+}
+
+impl Warrant {
+    fn open(&self, name: &'static str) -> Batch {
+        Batch::new(name)
+            .with("db", "sysname", self.database.as_str())
+            .with("epoch", "nvarchar(64)", self.epoch.0.as_str())
+            .with("executor", "nvarchar(400)", json_text(&self.executor).as_str())
+            .with("not_after", "datetime2(3)", crate::sql::rows::datetime2(self.not_after).as_str())
+    }
+
+    /// A batch with the whole guard for the pool's owner. `parameters` adds the batch's own.
+    pub fn guarded(&self, name: &'static str, parameters: impl FnOnce(Batch) -> Batch) -> Batch {
+        parameters(self.open(name)).then(LOCK).then(EXPIRY).then(OWNED)
+    }
+
+    /// As [`Warrant::guarded`], with `between` run under the lock, before the clock and the owner are read.
+    pub fn guarded_after(
+        &self,
+        name: &'static str,
+        parameters: impl FnOnce(Batch) -> Batch,
+        between: &str,
+    ) -> Batch {
+        parameters(self.open(name)).then(LOCK).then(between).then(EXPIRY).then(OWNED)
+    }
+
+    /// A batch that becomes the owner in place of `expected`.
+    pub fn swapping(
+        &self,
+        name: &'static str,
+        expected: Option<&Epoch>,
+        parameters: impl FnOnce(Batch) -> Batch,
+    ) -> Batch {
+        let batch = self.open(name).with("expected", "nvarchar(64)", expected.map(|e| e.0.as_str()));
+        parameters(batch).then(LOCK).then(EXPIRY).then(SWAPPABLE)
+    }
+}
+
+/// The transition as it will stand in the property.
+///
+/// # Errors
+/// When it is longer than the property can hold; a record that was cut off would prove nothing.
+pub fn transition_text(transition: &Transition) -> Result<String, String> {
+    let text =
+        serde_json::to_string(transition).map_err(|e| format!("the transition can't be written ({e})"))?;
+    let length = text.encode_utf16().count();
+    if length > LONGEST_TRANSITION {
+        return Err(format!(
+            "the record of the transition has {length} characters, an extended property takes {LONGEST_TRANSITION}; shorten the paths of share and folder"
+        ));
+    }
+    Ok(text)
+}
+
+/// A parameter with the transition.
+pub(super) fn transition_param(text: &str) -> Param {
+    Param::from(text)
+}
+
+/// A text as it stands between the quotes of a JSON string, cut to what a mark needs.
+fn json_text(text: &str) -> String {
+    let short: String = text.chars().filter(|c| !c.is_control()).take(120).collect();
+    let quoted = serde_json::Value::String(short).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}

@@ -1,0 +1,130 @@
+//! The batches: every text that goes to a SQL Server, each built in one place.
+//!
+//! Values travel as parameters of `sp_executesql`, identifiers are quoted at the far end: nothing that came
+//! from outside becomes text. Everything keeps to what SQL Server 2008 R2 understands. Mutating batches
+//! open with the guard of [`guard`]; what can only be known there is checked there.
+//!
+//! A batch is never wrapped in a transaction: RESTORE answers 3021, KILL 6115.
+
+pub mod files;
+pub mod guard;
+pub mod log_shipping;
+pub mod ownership;
+pub mod recover;
+pub mod restore;
+pub mod sessions;
+pub mod state;
+
+use pchat_planner::lsn::{Lsn, Position};
+use tiberius::ToSql;
+use uuid::Uuid;
+
+/// A parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// `nvarchar`, or NULL.
+    Text(Option<String>),
+    /// `int`.
+    Int(i32),
+    /// `uniqueidentifier`.
+    Guid(Uuid),
+}
+
+impl Param {
+    /// As the driver takes it.
+    pub fn as_sql(&self) -> &dyn ToSql {
+        match self {
+            Param::Text(text) => text,
+            Param::Int(number) => number,
+            Param::Guid(guid) => guid,
+        }
+    }
+}
+
+impl From<&str> for Param {
+    fn from(text: &str) -> Self {
+        Param::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<Option<&str>> for Param {
+    fn from(text: Option<&str>) -> Self {
+        Param::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<i32> for Param {
+    fn from(number: i32) -> Self {
+        Param::Int(number)
+    }
+}
+
+impl From<Uuid> for Param {
+    fn from(guid: Uuid) -> Self {
+        Param::Guid(guid)
+    }
+}
+
+/// LSNs travel as decimal text: the driver has no `numeric(25,0)` parameter of fixed precision.
+impl From<Lsn> for Param {
+    fn from(lsn: Lsn) -> Self {
+        Param::Text(Some(lsn.to_string()))
+    }
+}
+
+/// A statement list with its parameters, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    name: &'static str,
+    declarations: String,
+    body: String,
+    params: Vec<Param>,
+}
+
+impl Batch {
+    /// A batch without statements yet.
+    pub fn new(name: &'static str) -> Self {
+        Batch { name, declarations: String::new(), body: String::new(), params: Vec::new() }
+    }
+
+    /// What it is for.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Declares a variable with the value of a parameter. `kind` is its T-SQL type.
+    pub fn with(mut self, variable: &str, kind: &str, value: impl Into<Param>) -> Self {
+        self.params.push(value.into());
+        let number = self.params.len();
+        let set = match kind {
+            // The styles and lengths are said aloud: a CONVERT without them guesses.
+            "datetime2(3)" => format!("CONVERT(datetime2(3), @P{number}, 126)"),
+            "numeric(25,0)" => format!("CONVERT(numeric(25,0), @P{number})"),
+            _ => format!("@P{number}"),
+        };
+        self.declarations.push_str(&format!("DECLARE @{variable} {kind}; SET @{variable} = {set};\n"));
+        self
+    }
+
+    /// Appends statements, which must not contain anything that came from outside.
+    pub fn then(mut self, statements: &str) -> Self {
+        self.body.push_str(statements.trim_matches('\n'));
+        self.body.push('\n');
+        self
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> String {
+        format!("{}{}{}", guard::SESSION, self.declarations, self.body)
+    }
+
+    /// The parameters, `@P1` first.
+    pub fn params(&self) -> &[Param] {
+        &self.params
+    }
+}
+
+/// Adds a position as `@redo` and `@fork`.
+pub(crate) fn at_position(batch: Batch, position: Position) -> Batch {
+    batch.with("redo", "numeric(25,0)", position.lsn).with("fork", "uniqueidentifier", position.fork.0)
+}

@@ -1,0 +1,155 @@
+//! One connection: sends a batch, reads its answer to the very end.
+//!
+//! A connection that missed a deadline, broke, or was dropped in the middle is never used again: the
+//! driver would answer the next question with the rest of the last answer.
+
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use tiberius::error::Error as TdsError;
+use tiberius::{Client, QueryItem, ToSql};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::compat::Compat;
+
+use super::batches::{Batch, Param};
+use super::refusal::Refusal;
+use super::rows::Set;
+
+/// Most rows that one answer may have. Lists of backups have a few thousand.
+const MOST_ROWS: usize = 200_000;
+
+/// An error that the server reported: the first of the response, which for RESTORE is the cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerError {
+    /// Number, as in `sys.messages`.
+    pub number: u32,
+    /// State.
+    pub state: u8,
+    /// Severity.
+    pub class: u8,
+    /// The server's words.
+    pub message: String,
+}
+
+impl ServerError {
+    /// Reads it as a refusal of our own guard.
+    pub fn refusal(&self) -> Option<Refusal> {
+        Refusal::read(self.number, self.state, &self.message)
+    }
+}
+
+/// A whole answer. With an error, the sets are what came before and after it.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Result sets in order, empty ones included.
+    pub sets: Vec<Set>,
+    /// The first error of the response.
+    pub error: Option<ServerError>,
+}
+
+/// There is no answer: what the batch did is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// The deadline passed.
+    #[error("no answer in {0:?}")]
+    NoAnswer(Duration),
+    /// The connection broke.
+    #[error("the connection broke ({0})")]
+    Broken(String),
+    /// What came back is not an answer.
+    #[error("the answer could not be read ({0})")]
+    Garbled(String),
+}
+
+/// A connection to `master` of one instance.
+#[derive(Debug)]
+pub struct Connection {
+    client: Client<Compat<TcpStream>>,
+    display: String,
+    opened: Instant,
+    clean: bool,
+}
+
+impl Connection {
+    pub(super) fn new(client: Client<Compat<TcpStream>>, display: &str) -> Self {
+        Connection { client, display: display.to_owned(), opened: Instant::now(), clean: true }
+    }
+
+    /// `host\instance` of the other end.
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
+    /// Whether every answer so far came whole, so that it may be used again.
+    pub fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// How long ago it was opened.
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Sends a batch and reads the answer to its end, within `within`.
+    pub async fn ask(&mut self, batch: &Batch, within: Duration) -> Result<Answer, Lost> {
+        if !self.clean {
+            return Err(Lost::Broken("it was given up after an earlier failure".into()));
+        }
+        // Until the end of the answer has been seen the connection is not clean, also if this future is dropped.
+        self.clean = false;
+        let answer = match timeout(within, exchange(&mut self.client, batch)).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(Lost::NoAnswer(within)),
+        };
+        // Severity 20 and above ends the session at the far end.
+        self.clean = answer.error.as_ref().is_none_or(|e| e.class < 20);
+        Ok(answer)
+    }
+}
+
+async fn exchange(client: &mut Client<Compat<TcpStream>>, batch: &Batch) -> Result<Answer, Lost> {
+    let params: Vec<&dyn ToSql> = batch.params().iter().map(Param::as_sql).collect();
+    let mut answer = Answer::default();
+    let mut rows = 0usize;
+    let mut stream = match client.query(batch.text(), &params).await {
+        Ok(stream) => stream,
+        Err(error) => return finish(answer, error),
+    };
+    loop {
+        match stream.try_next().await {
+            Ok(Some(QueryItem::Metadata(metadata))) => {
+                answer.sets.push(Set::new(metadata.columns().iter().map(|c| c.name().to_owned())));
+            }
+            Ok(Some(QueryItem::Row(row))) => {
+                rows += 1;
+                if rows > MOST_ROWS {
+                    return Err(Lost::Garbled(format!("more than {MOST_ROWS} rows")));
+                }
+                match answer.sets.last_mut() {
+                    Some(set) => set.push(row),
+                    None => return Err(Lost::Garbled("a row without columns".into())),
+                }
+            }
+            Ok(None) => return Ok(answer),
+            Err(error) => return finish(answer, error),
+        }
+    }
+}
+
+/// The driver hands out a server's error when the response has been read to its end.
+fn finish(mut answer: Answer, error: TdsError) -> Result<Answer, Lost> {
+    match error {
+        TdsError::Server(token) => {
+            answer.error = Some(ServerError {
+                number: token.code(),
+                state: token.state(),
+                class: token.class(),
+                message: token.message().to_owned(),
+            });
+            Ok(answer)
+        }
+        TdsError::Io { message, .. } => Err(Lost::Broken(message)),
+        other => Err(Lost::Garbled(other.to_string())),
+    }
+}

@@ -33,19 +33,6 @@ pub(crate) enum Arith {
 }
 
 impl Arith {
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Arith::Add => "+",
-            Arith::Sub => "-",
-            Arith::Mul => "*",
-            Arith::Div => "/",
-            Arith::Mod => "%",
-            Arith::And => "&",
-            Arith::Or => "|",
-            Arith::Xor => "^",
-        }
-    }
-
     /// Name of the operation in error texts (402, 8117).
     pub fn title(self) -> &'static str {
         match self {

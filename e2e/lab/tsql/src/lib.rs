@@ -13,6 +13,8 @@ mod eval;
 pub mod host;
 mod parse;
 mod plan;
+#[cfg(test)]
+mod reference;
 mod run;
 pub mod schema;
 pub mod time;

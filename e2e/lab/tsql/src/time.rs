@@ -152,9 +152,10 @@ impl Ticks {
         if digits == 0 {
             return String::new();
         }
-        // 1/300 s steps were rounded up to 100 ns: .0033334 prints as .003.
-        let text = format!("{:07}", self.of_day() % SECOND);
-        format!(".{}", &text[..usize::from(digits.min(7))])
+        // A type's digits show its value exactly, but for datetime: 2/300 s is .00666.. and prints as .007.
+        let step = 10i64.pow(7 - u32::from(digits.min(7)));
+        let shown = ((self.of_day() % SECOND + step / 2) / step).min(SECOND / step - 1);
+        format!(".{shown:0width$}", width = usize::from(digits.min(7)))
     }
 
     fn iso_fraction(self, digits: u8) -> String {
@@ -235,6 +236,8 @@ mod tests {
 
     #[test]
     fn datetime_keeps_thirds_of_a_hundredth() {
+        let t = Ticks::parse("2026-01-02 03:04:05.678").unwrap().to_datetime();
+        assert_eq!(t.format(121, 3).unwrap(), "2026-01-02 03:04:05.677");
         let t = Ticks::parse("2026-11-22 23:41:07.999").unwrap().to_datetime();
         assert_eq!(t.format(121, 3).unwrap(), "2026-11-22 23:41:08.000");
         let t = Ticks::parse("20261122 00:00:00.004").unwrap().to_datetime();

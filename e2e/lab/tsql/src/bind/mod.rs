@@ -199,9 +199,6 @@ fn cast(value: Typed, to: Ty, style: Option<Ex>, lenient: bool) -> Result<Typed>
     if !value.is_null() && way(value.ty, to) == crate::convert::Way::Never {
         return Err(SqlError::new(529, &[&value.ty.name(), &to.name()]));
     }
-    if value.is_null() {
-        return Ok(Typed { ex: value.ex, ty: to, nullable: true });
-    }
     let nullable = value.nullable || lenient;
     let ex =
         Ex::Convert { value: Box::new(value.ex), from: value.ty, to, style: style.map(Box::new), lenient };

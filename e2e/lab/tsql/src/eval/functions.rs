@@ -117,8 +117,8 @@ static TABLE: &[Function] = &[
         Ok(((i64::from(major) << 24) | (i64::from(minor) << 16)).into())
     }),
     f("SCOPE_IDENTITY", (0, 0), &[], Ret::Is(Ty::Numeric(38, 0)), false, |c, _| Ok(identity(c))),
-    f("SUSER_SNAME", (0, 1), &[Param::Any], NAMED, true, |c, a| own(c, a)),
-    f("SUSER_NAME", (0, 1), &[Param::Any], NAMED, true, |c, a| own(c, a)),
+    f("SUSER_SNAME", (0, 1), &[Param::Any], NAMED, true, own),
+    f("SUSER_NAME", (0, 1), &[Param::Any], NAMED, true, own),
     f("ORIGINAL_LOGIN", (0, 0), &[], NAMED, false, |c, _| Ok(c.facts().login.as_str().into())),
     f("SYSTEM_USER", (0, 0), &[], NAMED, false, |c, _| Ok(c.facts().login.as_str().into())),
     f("HOST_NAME", (0, 0), &[], NAMED, false, |c, _| Ok(c.facts().host_name.as_str().into())),
@@ -320,9 +320,10 @@ pub(crate) fn find(name: &str, version: Version) -> Option<&'static Function> {
     TABLE.iter().find(|f| f.name == name && f.since <= version)
 }
 
-/// All functions with the version that brought them; for the test against the reference.
-pub(crate) fn all() -> impl Iterator<Item = (&'static str, Version)> {
-    TABLE.iter().map(|f| (f.name, f.since))
+/// All functions with the version that brought them and their arity.
+#[cfg(test)]
+pub(crate) fn all() -> impl Iterator<Item = &'static Function> {
+    TABLE.iter()
 }
 
 fn text(args: &[Value], i: usize) -> &str {

@@ -194,11 +194,8 @@ pub(crate) fn value(ex: &Ex, cx: &Ctx<'_>, env: &Env<'_>) -> Result<Value> {
 pub(crate) fn truth(pred: &Pred, cx: &Ctx<'_>, env: &Env<'_>) -> Result<Option<bool>> {
     Ok(match pred {
         Pred::Compare(op, a, b) => {
-            let a = value(a, cx, env)?;
-            if a.is_null() {
-                return Ok(None);
-            }
-            compare(&a, &value(b, cx, env)?).map(|o| match op {
+            // Both sides are computed even when one is NULL: a bad constant fails whatever the row holds.
+            compare(&value(a, cx, env)?, &value(b, cx, env)?).map(|o| match op {
                 Cmp::Eq => o == Ordering::Equal,
                 Cmp::Ne => o != Ordering::Equal,
                 Cmp::Lt => o == Ordering::Less,

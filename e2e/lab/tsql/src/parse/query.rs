@@ -184,13 +184,8 @@ impl Parser {
             return Ok(Item::Expr(self.value()?, Some(alias)));
         }
         let expr = self.value()?;
-        let alias = if self.eat("AS") {
-            Some(self.alias()?)
-        } else if self.is_identifier(0) || matches!(self.peek(), Tok::Text(..)) {
-            Some(self.alias()?)
-        } else {
-            None
-        };
+        let aliased = self.eat("AS") || self.is_identifier(0) || matches!(self.peek(), Tok::Text(..));
+        let alias = if aliased { Some(self.alias()?) } else { None };
         Ok(Item::Expr(expr, alias))
     }
 

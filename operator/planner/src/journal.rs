@@ -99,6 +99,11 @@ pub struct Recovery {
 pub struct Transition {
     /// Its identity; evidence and approvals belong to one transition.
     pub id: Uuid,
+    /// How often it was written since it was opened. Each writing batch is refused unless the one before it stands at the far
+    /// end: a delayed batch would otherwise put back what was true when it was planned, and with it lose the recovery record.
+    /// `id` and `rev` come first in the text, so that its head tells.
+    #[serde(default)]
+    pub rev: u32,
     /// The side that the pool moves to.
     pub intent: Side,
     /// How far it has come.
@@ -131,6 +136,11 @@ pub struct Accepted {
 }
 
 impl Transition {
+    /// The same, as it is to be written next.
+    pub(crate) fn next(&self) -> Transition {
+        Transition { rev: self.rev.saturating_add(1), ..self.clone() }
+    }
+
     /// Whether it still owns the pool.
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Recovering)

@@ -4,6 +4,8 @@
 //! ownership (`ownership`); it asks them in order.
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::chain;
 use crate::copy::{self, Copy};
@@ -326,8 +328,9 @@ impl Planner<'_> {
 
     fn take(&self, expected: Option<Epoch>, epoch: Epoch) -> Action {
         let e = &self.e;
-        let mut transition = e.open.cloned().unwrap_or(Transition {
-            id: e.run.next_transition,
+        let mut transition = e.open.map(Transition::next).unwrap_or(Transition {
+            rev: 0,
+            id: self.fresh_id(),
             intent: Side::Backup,
             phase: Phase::Open,
             opened: e.state.clock,
@@ -341,6 +344,19 @@ impl Planner<'_> {
             transition.accepted = Some(crate::hazards::cover(e.at, &e.hazards));
         }
         Action::TakeOwnership { expected, epoch, transition }
+    }
+
+    /// The run's new id; another one where that was used already (the taking had its effect, its reply was lost, and somebody
+    /// else took over and closed it before this run looked).
+    fn fresh_id(&self) -> Uuid {
+        let new = self.e.run.next_transition;
+        match self.e.state.journal.transition.as_ref().filter(|t| t.id == new) {
+            None => new,
+            Some(used) => {
+                let hash = Sha256::digest(format!("{} {} {}", used.id, used.rev, used.opened));
+                Uuid::from_bytes(std::array::from_fn(|i| hash[i]))
+            }
+        }
     }
 
     /// What a pending step needs now; `None` lets the next one go on beside it.
@@ -378,7 +394,7 @@ impl Planner<'_> {
         let id = StepId::QuiesceLogShipping;
         match (e.unquiesced(), e.open, &e.state.secondary) {
             (Some(s), Some(open), _) => {
-                let transition = Transition { evidence: Some(shipping(e, s)), ..open.clone() };
+                let transition = Transition { evidence: Some(shipping(e, s)), ..open.next() };
                 Next::Run(id, Action::QuiesceLogShipping { secondary: s.id, transition })
             }
             (_, _, Some(s)) => self.wait(id, stops::job_running(&s.restore_job), None),
@@ -459,7 +475,7 @@ impl Planner<'_> {
             source: e.source.clone(),
             known: backups.map(chain::names).unwrap_or_default(),
             must: backups.and_then(|b| chain::must(b, last.as_deref())),
-            transition: Transition { phase: Phase::Recovering, recovery: Some(recovery), ..open.clone() },
+            transition: Transition { phase: Phase::Recovering, recovery: Some(recovery), ..open.next() },
         };
         Some((Next::Run(id, action), id))
     }
@@ -549,7 +565,7 @@ impl Planner<'_> {
             Action::RemoveLogShipping {
                 secondary: s.id,
                 last_restored: s.last_restored.clone(),
-                transition: Transition { evidence: Some(evidence), ..open.clone() },
+                transition: Transition { evidence: Some(evidence), ..open.next() },
             },
         )
     }
@@ -557,7 +573,7 @@ impl Planner<'_> {
     fn release(&self) -> Next {
         let e = &self.e;
         let Some(open) = e.open else { return Next::Converged };
-        let mut transition = Transition { phase: Phase::Closed, ..open.clone() };
+        let mut transition = Transition { phase: Phase::Closed, ..open.next() };
         // Also a copy that was recovered by hand is known again by its fork point.
         if let (None, Some(p)) = (&transition.recovery, copy::fork_point(e.db)) {
             transition.recovery = Some(Recovery {
@@ -588,12 +604,12 @@ impl Planner<'_> {
                 ),
                 Some(s) => act(
                     StepId::ResumeLogShipping,
-                    Action::ResumeLogShipping { secondary: s.id, transition: open.clone() },
+                    Action::ResumeLogShipping { secondary: s.id, transition: open.next() },
                 ),
                 None => act(
                     StepId::ReleaseOwnership,
                     Action::ReleaseOwnership {
-                        transition: Transition { phase: Phase::CalledOff, ..open.clone() },
+                        transition: Transition { phase: Phase::CalledOff, ..open.next() },
                     },
                 ),
             },

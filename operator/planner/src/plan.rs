@@ -38,7 +38,8 @@ pub enum StepId {
     ResumeLogShipping,
 }
 
-/// What an executor is to do at the far end. Built by the planner alone; carries its precondition along.
+/// What an executor is to do at the far end. Built by the planner alone; carries its precondition along. A transition in it is
+/// written only over the one whose `rev` is one less (or over another transition's, if `rev` is 0).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Compare-and-swap the owner; write the transition (already open, or this new one). Issued again by the owner itself

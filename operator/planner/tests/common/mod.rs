@@ -279,6 +279,7 @@ impl Case {
             owner: Some(Owner { epoch: Epoch("mine".into()), executor: "here".into(), mark: t(1000) }),
             transition: Some(Transition {
                 id,
+                rev: 1,
                 intent: Side::Backup,
                 phase: Phase::Open,
                 opened: t(900),

@@ -1,0 +1,312 @@
+//! The far ends: what a request does when it arrives, behind the guards of the batches.
+
+use pchat_planner::facts::PoolState;
+use pchat_planner::journal::{Owner, Phase, Transition};
+use pchat_planner::plan::{Action, LogFile};
+
+use super::env::Env;
+use super::view::{name_of, now, pos};
+use super::world::*;
+
+/// A guard of the far end, or a habit of the planner, that can be taken out to see the check miss it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A request past its expiry does nothing.
+    Expiry,
+    /// Only the owner's token passes.
+    Token,
+    /// The recovering batch lists again.
+    ListAgain,
+    /// The exact position is compared.
+    ExactPosition,
+    /// The record is written before the RESTORE.
+    RecordFirst,
+    /// Evidence is written before log shipping is touched.
+    EvidenceFirst,
+    /// Releasing removes the owner.
+    OwnerRemoved,
+    /// A transition is written only over the one that it was planned from.
+    ExactJournal,
+    /// Quiescing needs a copy that waits for log.
+    QuiesceOnlyRestoring,
+    /// Sessions are ended only of a copy that waits for log.
+    KillOnlyReaders,
+    /// An approval is written under a new token.
+    FreshToken,
+    /// A listing that can't be proved is unknown.
+    EmptyIsUnknown,
+    /// Both partners must have been silent for `silentFor`.
+    SilentFor,
+    /// A mirror that answers holds commits.
+    MirrorLooked,
+    /// An ONLINE copy needs provenance.
+    Provenance,
+    /// A run takes over only from the owner of its first look.
+    FirstLook,
+    /// Log shipping runs again when a failover is called off.
+    Resume,
+}
+
+/// Applies a request; false if it was refused.
+pub fn arrive(env: &Env, w: &mut World, msg: &Msg) -> bool {
+    let on = |rule| env.without != Some(rule);
+    let cmdlet = matches!(
+        msg.action,
+        Action::SetPoolState { .. } | Action::SetActiveServers { .. } | Action::EstablishMirror { .. }
+    );
+    let owner = w.journal.owner.as_ref().map(|o| o.epoch.clone());
+    let open = w.journal.transition.as_ref().is_some_and(|t| t.is_open());
+    if on(Rule::Expiry) && !cmdlet && w.tick > msg.sent {
+        return false;
+    }
+    if let Action::TakeOwnership { expected, .. } = &msg.action {
+        if *expected != owner {
+            return false;
+        }
+    } else if !cmdlet && on(Rule::Token) && owner.as_ref() != Some(&msg.epoch) {
+        return false;
+    }
+    if on(Rule::ExactJournal)
+        && let Some(new) = written(&msg.action)
+    {
+        let before = w.journal.transition.as_ref().filter(|t| t.id == new.id).map(|t| t.rev + 1);
+        if before.unwrap_or(0) != new.rev {
+            return false;
+        }
+    }
+    let before = w.clone();
+    if !effect(env, w, msg) {
+        *w = before;
+        return false;
+    }
+    if !cmdlet && !matches!(msg.action, Action::TakeOwnership { .. }) {
+        if owner.as_ref() != Some(&msg.epoch) || !open {
+            w.note(Bad::Unfenced);
+        }
+        let mark = now(w);
+        if let Some(o) = w.journal.owner.as_mut() {
+            o.mark = mark;
+        }
+    }
+    true
+}
+
+/// The transition that an action writes.
+fn written(action: &Action) -> Option<&Transition> {
+    match action {
+        Action::TakeOwnership { transition, .. }
+        | Action::QuiesceLogShipping { transition, .. }
+        | Action::ResumeLogShipping { transition, .. }
+        | Action::RecoverDatabase { transition, .. }
+        | Action::RemoveLogShipping { transition, .. }
+        | Action::ReleaseOwnership { transition } => Some(transition),
+        _ => None,
+    }
+}
+
+fn effect(env: &Env, w: &mut World, msg: &Msg) -> bool {
+    let on = |rule| env.without != Some(rule);
+    let mark = now(w);
+    let waits = w.db.copy != Copy::Online;
+    match &msg.action {
+        Action::TakeOwnership { epoch, transition, .. } => {
+            w.journal.owner =
+                Some(Owner { epoch: epoch.clone(), executor: format!("executor {}", msg.by), mark });
+            w.journal.transition = Some(transition.clone());
+            true
+        }
+        Action::QuiesceLogShipping { transition, .. } => {
+            let Some(s) = w.shipping.as_mut().filter(|_| waits || !on(Rule::QuiesceOnlyRestoring)) else {
+                return false;
+            };
+            (s.copy_enabled, s.restore_enabled) = (false, false);
+            if on(Rule::EvidenceFirst) {
+                w.journal.transition = Some(transition.clone());
+            } else {
+                w.note(Bad::NoEvidence);
+            }
+            true
+        }
+        Action::ResumeLogShipping { transition, .. } => {
+            let Some(s) = w.shipping.as_mut().filter(|_| waits) else { return false };
+            (s.copy_enabled, s.restore_enabled) = (true, true);
+            w.journal.transition = Some(transition.clone());
+            true
+        }
+        Action::StartCopy { .. } => {
+            let Some(s) = w.shipping.as_mut() else { return false };
+            s.copy_running = true;
+            true
+        }
+        Action::ApplyLogs { from, files } => {
+            let busy = w.shipping.is_some_and(|s| s.restore_running);
+            if !waits || busy || (on(Rule::ExactPosition) && *from != pos(&w.db)) {
+                return false;
+            }
+            if w.db.copy == Copy::Standby {
+                w.readers = false;
+            }
+            files.iter().take_while(|f| restore(env, w, f)).count() > 0
+        }
+        Action::DisconnectSessions => {
+            if !waits && on(Rule::KillOnlyReaders) {
+                return false;
+            }
+            if !waits {
+                w.note(Bad::UsersKilled);
+            }
+            w.readers = false;
+            true
+        }
+        Action::RecoverDatabase { .. } => recover(env, w, msg),
+        Action::SetMultiUser => w.db.copy == Copy::Online,
+        Action::SetPoolState { state, .. } => {
+            if !w.store_ok {
+                return false;
+            }
+            let accepted = w.journal.transition.as_ref().is_some_and(|t| t.accepted.is_some());
+            let theirs = *state == PoolState::FailedOver && w.pool == PoolState::Normal && !w.db.ours;
+            if theirs && stale(env, w) && !accepted {
+                w.note(Bad::StaleCopyUsed);
+            }
+            w.pool = *state;
+            true
+        }
+        Action::SetActiveServers { .. } => {
+            if !w.store_ok {
+                return false;
+            }
+            w.ours_active = true;
+            true
+        }
+        Action::EstablishMirror { .. } => {
+            w.mirrored = w.db.copy == Copy::Online;
+            w.mirrored
+        }
+        Action::RemoveLogShipping { transition, .. } => {
+            let idle = w.shipping.is_some_and(|s| !s.copy_running && !s.restore_running);
+            if !idle {
+                return false;
+            }
+            if on(Rule::EvidenceFirst) {
+                w.journal.transition = Some(transition.clone());
+            }
+            if w.journal.transition.as_ref().is_none_or(|t| t.evidence.is_none()) {
+                w.note(Bad::NoEvidence);
+            }
+            w.shipping = None;
+            true
+        }
+        Action::ReleaseOwnership { transition } => {
+            w.journal.transition = Some(transition.clone());
+            if on(Rule::OwnerRemoved) {
+                w.journal.owner = None;
+            }
+            true
+        }
+    }
+}
+
+/// RESTORE LOG, by SQL Server's own rules: 3201, 3241, 4305, 4326, 4330.
+fn restore(env: &Env, w: &mut World, file: &LogFile) -> bool {
+    let Some(i) = (0..w.files.len()).find(|i| name_of(*i) == file.name) else { return false };
+    let there = |path: &str| {
+        if path.starts_with('\\') {
+            w.share_up && w.files[i].share == Look::Whole
+        } else {
+            w.files[i].folder == Look::Whole
+        }
+    };
+    if !there(&file.path) && !file.fallback.as_deref().is_some_and(there) {
+        return false;
+    }
+    apply(env, w, i)
+}
+
+/// Applies file `i` if its LSNs and forks allow it.
+pub fn apply(env: &Env, w: &mut World, i: usize) -> bool {
+    let d = env.files[i];
+    let fits = d.first <= w.db.lsn && d.last > w.db.lsn;
+    let fork = d.first_fork == w.db.fork && d.point.is_none_or(|p| w.db.lsn <= p);
+    if w.db.copy == Copy::Online || !fits || !fork {
+        return false;
+    }
+    w.db = Db { copy: Copy::Restoring, lsn: d.last, fork: d.fork, last: Some(i as u8), ..w.db };
+    if let Some(s) = w.shipping.as_mut() {
+        s.last_restored = i as u8;
+    }
+    true
+}
+
+/// Whether file `i` could be applied where the copy stands.
+fn applicable(env: &Env, w: &World, i: usize) -> bool {
+    let d = env.files[i];
+    let whole = w.files[i].share == Look::Whole || w.files[i].folder == Look::Whole;
+    whole
+        && d.first <= w.db.lsn
+        && d.last > w.db.lsn
+        && d.first_fork == w.db.fork
+        && d.point.is_none_or(|p| w.db.lsn <= p)
+}
+
+/// The copy lacks something that was shipped and is there.
+pub fn stale(env: &Env, w: &World) -> bool {
+    (0..w.files.len()).any(|i| applicable(env, w, i))
+}
+
+fn recover(env: &Env, w: &mut World, msg: &Msg) -> bool {
+    let on = |rule| env.without != Some(rule);
+    let Action::RecoverDatabase { at, source, known, must, transition } = &msg.action else { return false };
+    if on(Rule::ListAgain) && source.is_some() {
+        let listed: Vec<String> = (0..w.files.len())
+            .filter(|i| {
+                (w.share_up && w.files[*i].share != Look::Absent) || w.files[*i].folder != Look::Absent
+            })
+            .map(name_of)
+            .collect();
+        if must.as_ref().is_some_and(|m| !listed.contains(m)) || listed.iter().any(|n| !known.contains(n)) {
+            return false;
+        }
+    }
+    let quiet = w.shipping.is_none_or(|s| !s.restore_enabled && !s.restore_running);
+    if w.db.copy == Copy::Online || !quiet || (on(Rule::ExactPosition) && *at != pos(&w.db)) {
+        return false;
+    }
+    if on(Rule::RecordFirst) {
+        w.journal.transition = Some(transition.clone());
+    }
+    let t = transition;
+    let accepted = t.accepted.is_some();
+    if msg.seen.contains(&Peer::Serves) || (w.peers.contains(&Peer::Serves) && w.tick > msg.sent) {
+        w.note(Bad::TwoSides);
+    }
+    if msg.seen.contains(&Peer::Mirror) && !accepted {
+        w.note(Bad::MirrorGivenUp);
+    }
+    let since = msg.silent[0].max(msg.silent[1]);
+    if msg.seen.iter().all(|p| p.silent()) && since >= msg.sent && !accepted {
+        w.note(Bad::TooSoon);
+    }
+    if stale(env, w) && !accepted {
+        w.note(Bad::OverApplicable);
+    }
+    if let Some(r) = &t.recovery {
+        // What is lost first stands right behind the recovery point; what is lost last was written last.
+        let first = super::common::t(i64::from(w.db.lsn));
+        let last = super::common::t(w.last_write.unwrap_or(WRITTEN));
+        if r.safe_until.is_some_and(|s| s > first) || r.at_most_until.is_some_and(|m| m < last) {
+            w.note(Bad::OutsideInterval);
+        }
+    }
+    w.readers = false;
+    w.db = Db { copy: Copy::Online, ours: true, ..w.db };
+    true
+}
+
+/// The journal vouches for what the operator recovered, until the transition is closed.
+pub fn vouched(w: &World) -> bool {
+    let Some(t) = w.journal.transition.as_ref() else { return !w.db.ours };
+    let record = t.recovery.as_ref().is_some_and(|r| r.lsn.0 == u128::from(w.db.lsn));
+    // Once the pool uses the copy nobody needs to vouch for it any more.
+    !w.db.ours || t.phase == Phase::Closed || record || w.pool == PoolState::FailedOver
+}

@@ -1,0 +1,1 @@
+//! Each rule taken out once: the check must find it.

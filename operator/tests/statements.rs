@@ -1,0 +1,228 @@
+//! Every statement that the operator can send to a SQL Server, held against what SQL Server 2008 R2 does not
+//! know. With `PCHAT_STATEMENTS_DIR` set the texts are also written there, one file each, so that Microsoft's
+//! parser can be run over them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use pchat_operator::sql::batches::guard::{LONGEST_TRANSITION, Warrant, transition_text};
+use pchat_operator::sql::batches::{
+    Batch, Param, files, log_shipping, ownership, recover, restore, sessions, state,
+};
+use pchat_planner::journal::{Epoch, Evidence, Phase, Transition};
+use pchat_planner::lsn::{Fork, Lsn, Position};
+use pchat_planner::pool::{LogSource, Side};
+use uuid::Uuid;
+
+/// Names that break out of careless quoting.
+const HOSTILE: [&str; 5] =
+    ["mgc", "m]g'c", "mgc'; DROP DATABASE master; --", "Näme mit Leerzeichen", "聊天\"|%s%d{0}\u{202e}"];
+
+/// What the grammar of 2008 wrongly lets through, or knows only later.
+const LATER_THAN_2008: [&str; 16] = [
+    "THROW",
+    "CONCAT(",
+    "IIF(",
+    "CHOOSE(",
+    "TRY_CONVERT",
+    "TRY_CAST",
+    "TRY_PARSE",
+    "FORMAT(",
+    "STRING_AGG",
+    "STRING_SPLIT",
+    " IF EXISTS ",
+    "OFFSET ",
+    "OPENJSON",
+    "JSON_VALUE",
+    "DATEFROMPARTS",
+    "CREATE OR ALTER",
+];
+
+fn warrant(name: &str) -> Warrant {
+    Warrant {
+        database: name.to_owned(),
+        epoch: Epoch("6f1c2a30-0000-4000-8000-00000000000a".into()),
+        executor: format!("{name}, process 7"),
+        not_after: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn transition(name: &str) -> Transition {
+    Transition {
+        id: Uuid::from_u128(1),
+        intent: Side::Backup,
+        phase: Phase::Open,
+        opened: Timestamp::UNIX_EPOCH,
+        evidence: Some(Evidence {
+            source: LogSource { share: format!(r"\\files\{name}"), folder: format!(r"D:\{name}") },
+            secondary_id: Uuid::from_u128(2),
+            primary_server: name.to_owned(),
+            copy_job: Uuid::from_u128(3),
+            restore_job: Uuid::from_u128(4),
+            last_copied: None,
+            last_restored: Some(format!(r"D:\{name}\x.trn")),
+            redo: None,
+            fork: None,
+        }),
+        approval: None,
+        accepted: None,
+        recovery: None,
+    }
+}
+
+/// Every shape of every batch, for one name.
+fn shapes(name: &str) -> Vec<(String, Batch)> {
+    let warrant = warrant(name);
+    let text = transition_text(&transition(name)).unwrap();
+    let id = Uuid::from_u128(5);
+    let at = Position { lsn: Lsn(9_999_999_999_999_999_999_999_999), fork: Fork(Uuid::from_u128(6)) };
+    let source = LogSource { share: format!(r"\\files\{name}"), folder: format!(r"D:\{name}") };
+    let known: Vec<String> = (0..3).map(|k| format!("{name}_{k}.trn")).collect();
+    let path = format!(r"D:\{name}\x.trn");
+    let mut all = vec![
+        ("state", state::state(name)),
+        ("take-first", ownership::take(&warrant, None, &text)),
+        ("take-over", ownership::take(&warrant, Some(&warrant.epoch), &text)),
+        ("release", ownership::release(&warrant, &text)),
+        ("hold", ownership::hold(&warrant)),
+        ("held", ownership::still_held(&warrant)),
+        ("quiesce", log_shipping::set_jobs(&warrant, id, &text, false)),
+        ("resume", log_shipping::set_jobs(&warrant, id, &text, true)),
+        ("copy", log_shipping::start_copy(&warrant, id)),
+        ("remove", log_shipping::remove(&warrant, id, Some(&path), &text, "|a|", true)),
+        ("remove-fresh", log_shipping::remove(&warrant, id, None, &text, "|", false)),
+        ("disconnect", sessions::disconnect(&warrant)),
+        ("identity", sessions::identity()),
+        ("kill-own", sessions::kill_own(77, "2026-11-22T23:41:07.123", name)),
+        ("progress", sessions::progress(name, 77)),
+        ("recover", recover::recover(&warrant, at, Some(&source), &known, Some(&known[0]), &text)),
+        ("recover-unproved", recover::recover(&warrant, at, Some(&source), &known, None, &text)),
+        ("recover-nowhere", recover::recover(&warrant, at, None, &[], None, &text)),
+        ("multi-user", recover::set_multi_user(&warrant)),
+        ("list", files::list(&path)),
+    ];
+    for count in [1, files::MOST_HEADERS] {
+        all.push(("headers", files::headers(&vec![path.as_str(); count])));
+    }
+    for count in [1, 2, restore::MOST_FILES] {
+        all.push(("apply", restore::apply(&warrant, at, &vec![(path.as_str(), 1); count])));
+    }
+    all.into_iter().map(|(k, b)| (format!("{k}-{}", b.params().len()), b)).collect()
+}
+
+#[test]
+fn no_statement_uses_what_sql_server_2008_r2_does_not_know() {
+    for (shape, batch) in shapes("mgc") {
+        // Text constants are ours and no syntax.
+        let code: String = batch.text().split('\'').step_by(2).collect::<Vec<_>>().join(" ").to_uppercase();
+        for word in LATER_THAN_2008 {
+            // `IF EXISTS (` is an old condition; `DROP .. IF EXISTS` is new.
+            let found = match word {
+                " IF EXISTS " => {
+                    code.contains("DROP") && code.contains("IF EXISTS") && !code.contains("IF EXISTS (")
+                }
+                word => code.contains(word),
+            };
+            assert!(!found, "{shape}: {word}");
+        }
+        assert!(
+            !code.contains("U.DATABASE_ID") && !code.contains("S.DATABASE_ID"),
+            "{shape}: dm_exec_sessions.database_id is of 2012"
+        );
+        assert!(
+            !code.contains("MIN(F.REDO_START_FORK_GUID)"),
+            "{shape}: MIN of a uniqueidentifier is of 2012"
+        );
+    }
+}
+
+#[test]
+fn nothing_that_came_from_outside_becomes_text() {
+    let plain: BTreeMap<String, Batch> = shapes("mgc").into_iter().collect();
+    for name in HOSTILE {
+        for (shape, batch) in shapes(name) {
+            assert_eq!(batch.text(), plain[&shape].text(), "{shape} with {name:?}");
+            let used = batch.text().matches("@P").count();
+            assert_eq!(used, batch.params().len(), "{shape}: each parameter is bound once");
+            assert!(batch.params().len() <= 2_000, "{shape}: sp_executesql takes 2,100 parameters");
+        }
+    }
+}
+
+#[test]
+fn every_mutating_batch_is_guarded_in_the_right_order() {
+    let reads = ["state", "held", "identity", "kill-own", "progress", "list", "headers"];
+    for (shape, batch) in shapes("mgc") {
+        if reads.iter().any(|r| shape.starts_with(&format!("{r}-"))) {
+            continue;
+        }
+        let text = batch.text();
+        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{shape}: {what} is missing"));
+        let order = [at("PCHAT|CONTEXT|"), at("sp_getapplock"), at("PCHAT|EXPIRED|"), at("PCHAT|FENCED|")];
+        assert!(order.is_sorted(), "{shape}: lock, expiry, owner");
+        let effects = [
+            "sp_addextendedproperty",
+            "sp_updateextendedproperty",
+            "sp_update_job",
+            "sp_start_job",
+            "sp_delete_log_shipping",
+            "RESTORE LOG",
+            "RESTORE DATABASE",
+            "EXEC (@kill)",
+            "EXEC (@sql)",
+        ];
+        for effect in effects.iter().filter_map(|e| text.find(e)) {
+            assert!(order[3] < effect, "{shape}: an effect before the guard");
+        }
+        // What is checked must come before the first effect, and every refusal ends the batch.
+        assert_eq!(text.matches("RAISERROR(").count(), text.matches("RETURN; END;").count(), "{shape}");
+        assert!(!text.contains("BEGIN TRAN"), "{shape}: RESTORE and KILL refuse to run in a transaction");
+        let restore = text.find("RESTORE LOG").or(text.find("RESTORE DATABASE"));
+        if let Some(restore) = restore {
+            assert!(!text[restore..].contains("BEGIN TRY"), "{shape}: RESTORE within TRY loses its cause");
+        }
+    }
+}
+
+#[test]
+fn evidence_is_written_and_read_back_before_what_it_records_is_touched() {
+    for (shape, batch) in shapes("mgc") {
+        let text = batch.text();
+        for effect in ["sp_update_job", "sp_delete_log_shipping", "RESTORE DATABASE"] {
+            if let Some(effect) = text.find(effect) {
+                let read_back = text.find("PCHAT|EVIDENCE|the transition").unwrap_or(usize::MAX);
+                assert!(read_back < effect, "{shape}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_record_that_would_not_fit_is_refused_and_never_cut() {
+    let long = "x".repeat(LONGEST_TRANSITION);
+    assert!(transition_text(&transition(&long)).unwrap_err().contains("characters"));
+    assert!(transition_text(&transition("mgc")).is_ok());
+}
+
+#[test]
+fn an_executors_name_can_not_break_the_owners_json() {
+    for name in HOSTILE {
+        let batch = ownership::take(&warrant(name), None, "{}");
+        let Some(Param::Text(Some(executor))) = batch.params().get(2) else {
+            panic!("the executor is the third")
+        };
+        let owner = format!(r#"{{"epoch":"e","executor":"{executor}","mark":"2026-11-22T23:41:07.123Z"}}"#);
+        let read: pchat_planner::journal::Owner = serde_json::from_str(&owner).unwrap();
+        assert_eq!(read.executor, format!("{name}, process 7"));
+    }
+}
+
+#[test]
+fn the_texts_are_written_where_they_are_asked_for() {
+    let Some(directory) = std::env::var_os("PCHAT_STATEMENTS_DIR").map(PathBuf::from) else { return };
+    std::fs::create_dir_all(&directory).unwrap();
+    for (shape, batch) in shapes(HOSTILE[1]) {
+        std::fs::write(directory.join(format!("{shape}.sql")), batch.text()).unwrap();
+    }
+}

@@ -537,11 +537,17 @@ impl Parser {
     }
 
     fn raiserror(&mut self) -> Result<Stmt> {
+        let mut position = 0;
         let args = self.in_parens(|p| {
-            p.list(|p| match p.peek() {
-                Tok::Var(_) | Tok::Text(..) | Tok::Number(_) | Tok::Op("-") => p.argument(),
-                Tok::Word(w) if w.eq_ignore_ascii_case("NULL") => p.argument(),
-                _ => p.fail(),
+            p.list(|p| {
+                position += 1;
+                match p.peek() {
+                    // Severity and state are numbers.
+                    Tok::Text(..) | Tok::Word(_) if position == 2 || position == 3 => p.fail(),
+                    Tok::Var(_) | Tok::Text(..) | Tok::Number(_) | Tok::Op("-") => p.argument(),
+                    Tok::Word(w) if w.eq_ignore_ascii_case("NULL") => p.argument(),
+                    _ => p.fail(),
+                }
             })
         })?;
         if args.len() < 3 {

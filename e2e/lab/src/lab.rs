@@ -7,6 +7,7 @@ use crate::chat::{Access, Chat, Pace, WorldPool};
 use crate::control::{manifest, socket};
 use crate::host::engine::LabEngine;
 use crate::net::{Authority, Instance, Network, Way};
+use crate::shell::LabCmdlets;
 use crate::world::instance::Instance as SqlInstance;
 use crate::world::scenario::Scenario;
 use crate::world::seed::{CHAT_LOGIN, CHAT_PASSWORD};
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub dir: PathBuf,
     pub ca: String,
     pub shell_port: u16,
+    pub shell: pchat_lab_shell::Server,
     pub chat: Chat,
     pub held: std::sync::Mutex<Vec<(usize, i32, u64)>>,
 }
@@ -92,7 +94,7 @@ impl Lab {
             net.add_host(&host).await.map_err(part("a chat server's host"))?;
         }
         net.add_host(&scenario.log_shipping.share_host).await.map_err(part("the file server's host"))?;
-        let shell_port = start_shell(&world, &net, &authority, &scenario, &mut servers).await?;
+        let (shell_port, shell) = start_shell(&world, &net, &authority, &scenario, &mut servers).await?;
         let latency = Duration::from_secs_f64(scenario.latency_ms.max(0.0) / 1000.0);
         if !latency.is_zero() {
             let hosts = scenario.sql_hosts().into_iter().map(|(h, _)| h).chain([scenario.shell.host.clone()]);
@@ -113,8 +115,16 @@ impl Lab {
         let chat = Chat::start(&net, pool, &access, &chat_hosts(&scenario), pace);
         let ca = authority.pem().to_owned();
         let dir = dir.to_owned();
-        let inner =
-            Arc::new(Inner { world, net, dir, ca, shell_port, chat, held: std::sync::Mutex::default() });
+        let inner = Arc::new(Inner {
+            world,
+            net,
+            dir,
+            ca,
+            shell_port,
+            shell,
+            chat,
+            held: std::sync::Mutex::default(),
+        });
         let lab = Lab { inner, _servers: servers };
         if scenario.primary_dead {
             lab.order("kill site primary").await.map_err(StartError::Scenario)?;
@@ -241,13 +251,43 @@ async fn start_sql(
     Ok((host, port))
 }
 
+/// The Front End's `/OcsPowerShell`, and an ordinary endpoint beside it (`/wsman`), on port 443.
 async fn start_shell(
-    _world: &Shared,
+    world: &Shared,
     net: &Arc<Network>,
-    _authority: &Authority,
+    authority: &Authority,
     scenario: &Scenario,
-    _servers: &mut JoinSet<()>,
-) -> Result<u16, StartError> {
-    net.add_host(&scenario.shell.host).await.map_err(part("the shell's host"))?;
-    Ok(443)
+    servers: &mut JoinSet<()>,
+) -> Result<(u16, pchat_lab_shell::Server), StartError> {
+    let host = &scenario.shell.host;
+    let address = net.add_host(host).await.map_err(part("the shell's host"))?;
+    let certificate = authority.issue(&names_of(host), address).map_err(part("a certificate"))?;
+    let identity = native_tls::Identity::from_pkcs8(certificate.chain.as_bytes(), certificate.key.as_bytes());
+    let (domain, name) = scenario.shell.user.split_once('\\').unwrap_or(("", &scenario.shell.user));
+    let options = pchat_lab_shell::Options {
+        paths: vec!["/OcsPowerShell".into(), "/wsman".into()],
+        configurations: vec![pchat_lab_shell::Configuration {
+            name: "Microsoft.PowerShell".into(),
+            language: !scenario.shell.no_language,
+        }],
+        accounts: vec![pchat_lab_shell::Account {
+            domain: domain.into(),
+            user: name.into(),
+            password: scenario.shell.password.clone(),
+        }],
+        tls: Some(identity.map_err(part("the shell's certificate"))?),
+        basic: true,
+        ..pchat_lab_shell::Options::default()
+    };
+    let cmdlets = Arc::new(LabCmdlets::new(world, net));
+    let server = pchat_lab_shell::Server::new(options, cmdlets).map_err(part("the shell"))?;
+    let (listener, at) = local_listener().await.map_err(part("the shell's port"))?;
+    let serving = server.clone();
+    servers.spawn(async move {
+        if let Err(error) = serving.serve(listener).await {
+            tracing::error!(%error, "the shell stopped");
+        }
+    });
+    let port = net.open(host, 443, at).await.map_err(part("the shell's port"))?;
+    Ok((port, server))
 }

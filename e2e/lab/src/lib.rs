@@ -4,12 +4,12 @@
 //! over their own protocols and to any client. It simulates state, not replies, and what it does not know is
 //! an error. It must never be written from what the operator sends.
 
-#![allow(dead_code)]
 pub mod chat;
 mod control;
 mod host;
 mod lab;
 pub mod net;
+mod shell;
 mod world;
 
 pub use control::orders::HELP;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use pchat_lab::{Lab, Scenario};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -43,7 +44,8 @@ enum Command {
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| "warn,tiberius=error".into()),
         )
         .with_writer(std::io::stderr)
         .init();
@@ -67,12 +69,17 @@ async fn give(dir: &Path, order: &str) -> Result<(), String> {
     match value.get("error").and_then(|e| e.as_str()) {
         Some(error) => Err(error.to_owned()),
         None => {
-            match value.get("help").or(value.get("done")).and_then(|d| d.as_str()) {
-                Some(text) => println!("{text}"),
-                None => println!("{value:#}"),
-            }
-            Ok(())
+            let text = value.get("help").or(value.get("done")).and_then(|d| d.as_str()).map(str::to_owned);
+            say(&text.unwrap_or_else(|| format!("{value:#}")))
         }
+    }
+}
+
+/// Prints a line; a reader that is gone is no fault of ours.
+fn say(text: &str) -> Result<(), String> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|e| e.to_string()),
     }
 }
 
@@ -89,8 +96,8 @@ async fn run(scenario: Option<PathBuf>, dir: &Path, detach: bool) -> Result<(), 
     std::fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let mut lab = Lab::start(parsed.map_err(named)?, dir).await.map_err(|e| e.to_string())?;
     lab.listen().map_err(|e| format!("the control socket: {e}"))?;
-    println!("seed {}", lab.seed());
-    println!("ready {}", dir.display());
+    say(&format!("seed {}", lab.seed()))?;
+    say(&format!("ready {}", dir.display()))?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
@@ -106,8 +113,8 @@ async fn run(scenario: Option<PathBuf>, dir: &Path, detach: bool) -> Result<(), 
             None | Some("quit") => return Ok(()),
             Some("") => {}
             Some(order) => match lab.order(order).await {
-                Ok(answer) => println!("{answer}"),
-                Err(error) => println!("{}", serde_json::json!({ "error": error })),
+                Ok(answer) => say(&answer.to_string())?,
+                Err(error) => say(&serde_json::json!({ "error": error }).to_string())?,
             },
         }
     }

@@ -285,6 +285,10 @@ async fn presence(lab: &Arc<Inner>, words: &[&str], to: Presence) -> Result<Valu
         for name in &names {
             w.set_dead(name, to != Presence::Up);
         }
+        // The shell's sessions lived in its host's memory.
+        if to != Presence::Up && names.contains(&w.scenario.shell.host) {
+            lab.shell.close_shells();
+        }
     }
     if to == Presence::Up {
         for name in &names {

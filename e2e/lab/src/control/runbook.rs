@@ -27,7 +27,8 @@ impl World {
             5 => self.store_by_hand(|s| s.state = PoolState::FailedOver),
             6 => {
                 let mirror = self.mirror_of(Side::Backup).ok_or("the backup site has no mirror")?;
-                self.mirror_up(key, mirror).map_err(told)?;
+                let share = self.scenario.log_shipping.seed_share.clone();
+                self.mirror_up(key, mirror, &share).map_err(told)?;
                 Ok("mirroring established".into())
             }
             7 => {

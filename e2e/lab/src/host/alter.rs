@@ -94,7 +94,7 @@ fn set_option(
     }
     let exclusive = matches!(option, "OFFLINE" | "SINGLE_USER" | "READ_ONLY" | "READ_WRITE");
     let others = w.servers[key.server].users_of(key.database, spid);
-    if db.access == Access::SingleUser && !others.is_empty() {
+    if db.access == Access::Single && !others.is_empty() {
         return Err(raise(5064, &[&name]));
     }
     if exclusive && !others.is_empty() {
@@ -112,9 +112,9 @@ fn set_option(
             }
         }
         ("OFFLINE", None) => db.state = State::Offline,
-        ("MULTI_USER", None) => db.access = Access::MultiUser,
-        ("SINGLE_USER", None) => db.access = Access::SingleUser,
-        ("RESTRICTED_USER", None) => db.access = Access::RestrictedUser,
+        ("MULTI_USER", None) => db.access = Access::Multi,
+        ("SINGLE_USER", None) => db.access = Access::Single,
+        ("RESTRICTED_USER", None) => db.access = Access::Restricted,
         ("READ_ONLY", None) => db.read_only = true,
         ("READ_WRITE", None) => db.read_only = false,
         ("RECOVERY", Some("FULL")) => db.model = RecoveryModel::Full,

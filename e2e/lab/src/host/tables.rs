@@ -65,8 +65,7 @@ pub async fn change(host: &mut LabHost, name: &ObjectName, change: Change) -> Re
     let mut logged = vec![];
     match change {
         Change::Insert(named, rows) => {
-            let mut next = db.next_row;
-            for row in &rows {
+            for (next, row) in (db.next_row..).zip(&rows) {
                 let mut full = vec![Cell::Null; columns.len()];
                 for (at, value) in named.iter().zip(cells(row).ok_or_else(overflow)?) {
                     full[*at] = value;
@@ -79,7 +78,6 @@ pub async fn change(host: &mut LabHost, name: &ObjectName, change: Change) -> Re
                     )]);
                 }
                 logged.push(Logged::Put(Stored(table.to_owned(), next, full)));
-                next += 1;
             }
         }
         Change::Update(pairs) => {

@@ -104,7 +104,7 @@ fn header(db: &Database, author: &Author, set: Uuid, now: Timestamp) -> Header {
         family: db.family,
         binding: db.guid,
         recovery_model: db.model.name().replace('_', "-"),
-        single_user: db.access == super::database::Access::SingleUser,
+        single_user: db.access == super::database::Access::Single,
         checksum: author.checksum,
         copy_only: author.copy_only,
         force_offline: false,

@@ -81,11 +81,13 @@ impl State {
 
 /// `sys.databases.user_access`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Access {
-    MultiUser = 0,
-    SingleUser = 1,
-    RestrictedUser = 2,
+    #[serde(rename = "MULTI_USER")]
+    Multi = 0,
+    #[serde(rename = "SINGLE_USER")]
+    Single = 1,
+    #[serde(rename = "RESTRICTED_USER")]
+    Restricted = 2,
 }
 
 /// `sys.databases.recovery_model`.
@@ -200,7 +202,7 @@ impl Database {
             state: State::Online,
             standby: None,
             read_only: false,
-            access: Access::MultiUser,
+            access: Access::Multi,
             model: RecoveryModel::Full,
             family,
             guid,

@@ -180,9 +180,8 @@ pub struct Instance {
     next_serial: u64,
 }
 
-/// Database ids of the system databases.
+/// Database id of master.
 pub const MASTER: i32 = 1;
-pub const MSDB: i32 = 4;
 
 impl Instance {
     /// An instance with its system databases.
@@ -382,8 +381,8 @@ impl Instance {
         }
         let sysadmin = self.logins.iter().any(|l| l.name.eq_ignore_ascii_case(login) && l.sysadmin);
         match db.access {
-            Access::SingleUser if !self.users_of(db.id, spid).is_empty() => Some(raise(924, &[name])),
-            Access::RestrictedUser if !sysadmin => Some(raise(923, &[name])),
+            Access::Single if !self.users_of(db.id, spid).is_empty() => Some(raise(924, &[name])),
+            Access::Restricted if !sysadmin => Some(raise(923, &[name])),
             _ => None,
         }
     }

@@ -137,7 +137,7 @@ impl World {
         if db.state != State::Online || db.standby.is_some() {
             return Err(raise(1467, &[&name]));
         }
-        if db.access == Access::SingleUser {
+        if db.access == Access::Single {
             return Err(raise(1488, &[&name]));
         }
         let unreachable = || raise(1418, &[&address]);

@@ -108,8 +108,14 @@ pub struct LogShipping {
     pub backup_every_min: u32,
     /// Messages in each of them.
     pub messages_per_backup: u32,
-    /// Seconds between two backups while the lab runs; 0 for none.
-    pub job_every_s: u64,
+    /// Seconds between two runs of each of the three jobs, where it is given.
+    pub job_every_s: Option<u64>,
+    /// Seconds between two runs of the backup job while the lab runs; 0 for none.
+    pub backup_every_s: u64,
+    /// Seconds between two runs of the copy job.
+    pub copy_every_s: u64,
+    /// Seconds between two runs of the restore job.
+    pub restore_every_s: u64,
     /// The secondary is restored WITH STANDBY.
     pub standby: bool,
     /// Monitor server; empty: the backup instance monitors itself.
@@ -226,7 +232,10 @@ impl Default for LogShipping {
             restored: 20,
             backup_every_min: 5,
             messages_per_backup: 10,
-            job_every_s: 5,
+            job_every_s: None,
+            backup_every_s: 5,
+            copy_every_s: 900,
+            restore_every_s: 900,
             standby: false,
             monitor: String::new(),
             seed_share: r"\\files\pchat-seed".into(),

@@ -39,6 +39,10 @@ impl World {
         let active = scenario.primary.chat_servers.iter().take(4).cloned().collect();
         let delay = Duration::from_millis(scenario.replication_delay_ms);
         let mut store = Store::new(members, active, delay, start);
+        // The Front End has a replica too, though it is no member of the chat pool.
+        if let Some(any) = store.replicas.values().next().cloned() {
+            store.replicas.insert(scenario.shell.host.clone(), any);
+        }
         store.writable = scenario.store_writable;
         let mut world = World {
             servers: vec![],
@@ -121,7 +125,7 @@ impl World {
         self.backup_now(principal, 0, full_to(&name, &full)).map_err(told)?;
         self.restore_now(backup, 0, from_full(&name, &full)).map_err(told)?;
         if let Some(mirror) = self.mirror_of(Side::Primary) {
-            self.mirror_up(key, mirror).map_err(told)?;
+            self.mirror_up(key, mirror, &l.seed_share).map_err(told)?;
         }
         let id = self.register_log_shipping(start)?;
 
@@ -188,11 +192,15 @@ impl World {
     }
 
     /// Seeds and starts a mirror of a principal: full and log backup, restore, SET PARTNER on both ends.
-    pub fn mirror_up(&mut self, principal: Key, mirror: usize) -> Result<(), super::error::Failure> {
+    pub fn mirror_up(
+        &mut self,
+        principal: Key,
+        mirror: usize,
+        share: &str,
+    ) -> Result<(), super::error::Failure> {
         let name = self.existing(principal).map_err(|e| vec![e])?.name.clone();
         let tag = self.new_guid().simple().to_string();
-        let share = self.scenario.log_shipping.seed_share.clone();
-        let full = join(&share, &format!("{name}_{tag}.bak"));
+        let full = join(share, &format!("{name}_{tag}.bak"));
         self.backup_now(principal.server, 0, full_to(&name, &full))?;
         let mut restore = from_full(&name, &full);
         restore.replace = true;
@@ -214,10 +222,17 @@ impl World {
         let primary_name = self.servers[principal].name();
         let backup_name = self.servers[backup].name();
         let monitor = if l.monitor.is_empty() { backup_name.clone() } else { l.monitor.clone() };
-        let every = Some(Duration::from_secs(l.job_every_s)).filter(|d| !d.is_zero());
+        let every = |s: u64| Some(Duration::from_secs(l.job_every_s.unwrap_or(s))).filter(|d| !d.is_zero());
         for server in [Some(principal), self.mirror_of(Side::Primary)].into_iter().flatten() {
             let (id, job) = (self.new_guid(), self.new_guid());
-            self.add_job(server, job, format!("LSBackup_{name}"), Work::Backup(id), every, now);
+            self.add_job(
+                server,
+                job,
+                format!("LSBackup_{name}"),
+                Work::Backup(id),
+                every(l.backup_every_s),
+                now,
+            );
             self.servers[server].shipping.primaries.push(Primary {
                 id,
                 database: name.clone(),
@@ -237,13 +252,20 @@ impl World {
             });
         }
         let (id, copy, restore) = (self.new_guid(), self.new_guid(), self.new_guid());
-        self.add_job(backup, copy, format!("LSCopy_{primary_name}_{name}"), Work::Copy(id), every, now);
+        self.add_job(
+            backup,
+            copy,
+            format!("LSCopy_{primary_name}_{name}"),
+            Work::Copy(id),
+            every(l.copy_every_s),
+            now,
+        );
         self.add_job(
             backup,
             restore,
             format!("LSRestore_{primary_name}_{name}"),
             Work::Restore(id),
-            every,
+            every(l.restore_every_s),
             now,
         );
         let shipping = &mut self.servers[backup].shipping;

@@ -1,0 +1,139 @@
+//! The Lync Server Management Shell of the lab: its cmdlets over the world.
+//!
+//! Answers for what each cmdlet changes and returns, in its service time, and for the store that it writes to.
+//! Binding of parameters and the wire are `pchat_lab_shell`'s. A cmdlet or a switch that is not simulated is an
+//! error record that says so, never an empty result.
+
+mod catalog;
+mod mirror;
+mod objects;
+mod pool;
+
+use crate::net::Network;
+use crate::world::instance::FaultKind;
+use crate::world::timeline::Operation;
+use crate::world::{Shared, World};
+use objects::error;
+use pchat_lab_shell::{CmdletInfo, Cmdlets, Invocation, Response};
+use pchat_psrp::{ErrorCategory, ErrorRecord};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The cmdlets of one lab.
+#[derive(Debug, Clone)]
+pub struct LabCmdlets {
+    world: Shared,
+    net: Arc<Network>,
+}
+
+impl LabCmdlets {
+    /// The cmdlets over a world; commanded faults cut connections of `net`.
+    pub fn new(world: &Shared, net: &Arc<Network>) -> LabCmdlets {
+        LabCmdlets { world: world.clone(), net: net.clone() }
+    }
+
+    async fn run(&self, call: &Invocation) -> Response {
+        let changes = is_change(&call.cmdlet) && !call.flag("WhatIf");
+        let mut lose_reply = false;
+        if changes {
+            match self.effect(call).await {
+                Ok(lose) => lose_reply = lose,
+                Err(record) => return Response::terminate(*record),
+            }
+        }
+        let operation = match (call.cmdlet.as_str(), changes) {
+            ("Install-CsMirrorDatabase", true) => Operation::MirrorSeeding,
+            (_, true) => Operation::SetCmdlet,
+            (_, false) => Operation::ReadCmdlet,
+        };
+        let (time, shell) = {
+            let w = self.world.lock();
+            (w.service_time(operation), w.scenario.shell.host.clone())
+        };
+        tokio::time::sleep(time).await;
+        let response = {
+            let mut w = self.world.lock();
+            w.note(operation, shell, call.cmdlet.clone(), true);
+            answer(&mut w, call)
+        };
+        if lose_reply {
+            self.cut_clients();
+        }
+        response
+    }
+
+    /// Counts a change and lets a commanded fault strike; true when the reply is to be lost.
+    async fn effect(&self, call: &Invocation) -> Result<bool, Box<ErrorRecord>> {
+        let fault = {
+            let mut w = self.world.lock();
+            w.timeline.mutated();
+            let due = w.store_faults.iter().position(|f| f.after == 0);
+            let fault = due.map(|at| w.store_faults.remove(at).kind);
+            w.store_faults.iter_mut().for_each(|f| f.after = f.after.saturating_sub(1));
+            fault
+        };
+        let refused = |text: String| {
+            Box::new(error(&call.cmdlet, "CommandedFault", ErrorCategory::INVALID_OPERATION, text, ""))
+        };
+        match fault {
+            None => Ok(false),
+            Some(FaultKind::LoseReply) => Ok(true),
+            Some(FaultKind::Error(n)) => Err(refused(format!("Error {n} was commanded."))),
+            Some(FaultKind::Delay(ms)) => {
+                self.cut_clients();
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                Ok(false)
+            }
+            Some(FaultKind::Drop) => {
+                self.cut_clients();
+                Err(refused("The client was cut off.".into()))
+            }
+        }
+    }
+
+    fn cut_clients(&self) {
+        let host = self.world.lock().scenario.shell.host.clone();
+        self.net.links_to(&host).iter().for_each(crate::net::Link::cut_client);
+    }
+}
+
+impl Cmdlets for LabCmdlets {
+    fn find(&self, name: &str, _configuration: &str) -> Option<CmdletInfo> {
+        catalog::find(name)
+    }
+
+    fn invoke(&self, call: Invocation) -> futures::future::BoxFuture<'_, Response> {
+        Box::pin(async move { self.run(&call).await })
+    }
+}
+
+fn is_change(cmdlet: &str) -> bool {
+    !(cmdlet.starts_with("Get-") || cmdlet.starts_with("Test-"))
+}
+
+/// Carries out a cmdlet on the world.
+fn answer(w: &mut World, call: &Invocation) -> Response {
+    match call.cmdlet.as_str() {
+        "Get-CsPersistentChatState" => pool::get_state(w, call),
+        "Set-CsPersistentChatState" => pool::set_state(w, call),
+        "Set-CsPersistentChatActiveServer" => pool::set_active(w, call),
+        "Get-CsService" => pool::get_service(w, call),
+        "Get-CsPool" => pool::get_pool(w, call),
+        "Get-CsManagementStoreReplicationStatus" => pool::replication_status(w, call),
+        "Invoke-CsManagementStoreReplication" => pool::replicate(w, call),
+        "Get-CsManagementConnection" => pool::connection(w),
+        "Invoke-CsManagementServerFailover" => pool::management_failover(w, call),
+        "Install-CsMirrorDatabase" => mirror::install(w, call),
+        "Uninstall-CsMirrorDatabase" => mirror::uninstall(w, call),
+        "Get-CsDatabaseMirrorState" => mirror::state(w, call),
+        "Invoke-CsDatabaseFailover" => mirror::failover(w, call),
+        "Test-CsDatabase" => mirror::test(w, call),
+        other => not_simulated(other, "this cmdlet"),
+    }
+}
+
+/// The lab's own refusal.
+fn not_simulated(cmdlet: &str, what: &str) -> Response {
+    let message = format!("The lab does not simulate {what} of {cmdlet}.");
+    Response::terminate(error(cmdlet, "NotSimulated", ErrorCategory(14), message, what))
+}

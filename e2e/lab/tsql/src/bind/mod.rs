@@ -6,7 +6,9 @@
 mod call;
 mod expr;
 pub(crate) mod names;
+mod regroup;
 mod select;
+mod source;
 
 use crate::ast::{Expr, Query};
 use crate::convert::{check_assign, common, way};

@@ -1,6 +1,7 @@
 //! Evaluates bound expressions and queries. Pure reading: it asks the host for rows and facts and changes
 //! nothing but the variables that a SELECT assigns.
 
+mod aggregate;
 pub(crate) mod arith;
 pub(crate) mod functions;
 pub(crate) mod query;

@@ -5,7 +5,7 @@ use super::keywords::is_reserved;
 use super::lex::Tok;
 use super::query::assignment;
 use super::{Parser, Result};
-use crate::ast::{ColumnDef, CursorOp, Exec, InsertSource, Name, Node, ProcArg, SetOption, Stmt, Target};
+use crate::ast::{CursorOp, InsertSource, Name, Node, SetOption, Stmt};
 use crate::error::SqlError;
 use crate::host::Version;
 
@@ -303,115 +303,6 @@ impl Parser {
         Ok(Stmt::Cursor(self.identifier()?.to_lowercase(), op))
     }
 
-    fn drop(&mut self) -> Result<Stmt> {
-        let what = self.one_of(&["TABLE", "DATABASE"])?;
-        let lenient = self.version >= Version::V2016 && self.is("IF");
-        if lenient {
-            self.need("IF")?;
-            self.need("EXISTS")?;
-        }
-        if what == "DATABASE" {
-            if lenient {
-                return self.fail();
-            }
-            return self.list(|p| p.identifier()).map(Stmt::DropDatabase);
-        }
-        Ok(Stmt::DropTable(self.list(|p| p.name())?, lenient))
-    }
-
-    fn column_defs(&mut self) -> Result<Vec<ColumnDef>> {
-        let mut defs: Vec<ColumnDef> = Vec::new();
-        self.need_op("(")?;
-        loop {
-            if self.is("PRIMARY") || self.is("UNIQUE") || self.is("CONSTRAINT") {
-                self.table_constraint(&mut defs)?;
-            } else {
-                let def = self.column_def()?;
-                if defs.iter().any(|d| d.name.eq_ignore_ascii_case(&def.name)) {
-                    return Err(SqlError::new(2705, &[&def.name, &"table"]));
-                }
-                defs.push(def);
-            }
-            if !self.eat_op(",") {
-                self.need_op(")")?;
-                return Ok(defs);
-            }
-        }
-    }
-
-    fn table_constraint(&mut self, defs: &mut [ColumnDef]) -> Result<()> {
-        if self.eat("CONSTRAINT") {
-            self.identifier()?;
-        }
-        let primary = self.one_of(&["PRIMARY", "UNIQUE"])? == "PRIMARY";
-        if primary {
-            self.need("KEY")?;
-        }
-        let _ = self.eat("CLUSTERED") || self.eat("NONCLUSTERED");
-        let names = self.in_parens(|p| {
-            p.list(|p| {
-                let name = p.identifier()?;
-                let _ = p.eat("ASC") || p.eat("DESC");
-                Ok(name)
-            })
-        })?;
-        for name in &names {
-            let def = defs.iter_mut().find(|d| d.name.eq_ignore_ascii_case(name));
-            let Some(def) = def else { return Err(SqlError::new(207, &[name])) };
-            if primary {
-                def.nullable = false;
-            }
-            // Keys over several columns are not checked: none here depends on one.
-            if names.len() == 1 {
-                def.unique = true;
-            }
-        }
-        Ok(())
-    }
-
-    fn column_def(&mut self) -> Result<ColumnDef> {
-        let name = self.identifier()?;
-        let ty = self.ty(1)?;
-        let mut def = ColumnDef { name, ty, nullable: true, identity: None, default: None, unique: false };
-        loop {
-            if self.eat("NULL") {
-                def.nullable = true;
-            } else if self.eat("NOT") {
-                self.need("NULL")?;
-                def.nullable = false;
-            } else if self.eat("IDENTITY") {
-                let mut seed = (1, 1);
-                if self.is_op("(") {
-                    let pair = self.in_parens(|p| {
-                        p.list(|p| match p.next() {
-                            Tok::Number(n) => n.parse::<i64>().map_err(|_| SqlError::near(&n)),
-                            tok => Err(tok.unexpected()),
-                        })
-                    })?;
-                    match pair[..] {
-                        [a, b] => seed = (a, b),
-                        _ => return self.fail(),
-                    }
-                }
-                def.identity = Some(seed);
-                def.nullable = false;
-            } else if self.eat("PRIMARY") {
-                self.need("KEY")?;
-                let _ = self.eat("CLUSTERED") || self.eat("NONCLUSTERED");
-                def.nullable = false;
-                def.unique = true;
-            } else if self.eat("UNIQUE") {
-                def.unique = true;
-            } else if self.eat("DEFAULT") {
-                def.default = Some(self.value()?);
-            } else if self.eat("COLLATE") {
-                let _ = self.eat("DATABASE_DEFAULT") || self.identifier().is_ok();
-            } else {
-                return Ok(def);
-            }
-        }
-    }
-
     fn target(&mut self) -> Result<Name> {
         match self.peek() {
             Tok::Var(_) => Ok(vec![self.variable()?]),
@@ -457,83 +348,6 @@ impl Parser {
         })?;
         let filter = if self.eat("WHERE") { Some(self.condition()?) } else { None };
         Ok(Stmt::Update { table, sets, filter })
-    }
-
-    /// `sp_who2` as the first statement of a batch needs no EXEC.
-    pub(super) fn implicit_exec(&mut self) -> Result<Option<Node>> {
-        let first = match self.peek() {
-            Tok::Quoted(_) => true,
-            Tok::Word(w) => {
-                !is_reserved(w)
-                    && !w.eq_ignore_ascii_case("THROW")
-                    && !matches!(self.peek_at(1), Tok::Op(":"))
-            }
-            _ => false,
-        };
-        if !first {
-            return Ok(None);
-        }
-        let line = self.line();
-        let name = self.name()?;
-        let exec = self.exec_arguments(None, Target::Proc(name))?;
-        Ok(Some(Node { line, stmt: Stmt::Exec(exec) }))
-    }
-
-    fn exec(&mut self) -> Result<Exec> {
-        if self.is_op("(") {
-            // Only constants and variables may be joined here, no function calls.
-            let parts = self.in_parens(|p| {
-                let mut parts = vec![p.text_or_variable()?];
-                while p.eat_op("+") {
-                    parts.push(p.text_or_variable()?);
-                }
-                Ok(parts)
-            })?;
-            return Ok(Exec { returns: None, target: Target::Text(parts), args: Vec::new() });
-        }
-        let mut returns = None;
-        if let Tok::Var(_) = self.peek() {
-            let name = self.variable()?;
-            if !self.eat_op("=") {
-                return self.exec_arguments(None, Target::Var(name));
-            }
-            returns = Some(name);
-            if let Tok::Var(_) = self.peek() {
-                let name = self.variable()?;
-                return self.exec_arguments(returns, Target::Var(name));
-            }
-        }
-        let name = self.name()?;
-        self.exec_arguments(returns, Target::Proc(name))
-    }
-
-    fn exec_arguments(&mut self, returns: Option<String>, target: Target) -> Result<Exec> {
-        let none = match self.peek() {
-            Tok::End | Tok::Op(";" | ")") => true,
-            Tok::Word(w) => is_reserved(w) && !["NULL", "DEFAULT"].iter().any(|x| x.eq_ignore_ascii_case(w)),
-            _ => false,
-        };
-        let mut args: Vec<ProcArg> = Vec::new();
-        if !none {
-            args = self.list(|p| {
-                let mut name = None;
-                if matches!(p.peek_at(1), Tok::Op("=")) {
-                    name = Some(p.variable()?);
-                    p.next();
-                }
-                let value = p.argument()?;
-                let output = p.eat("OUTPUT") || p.eat("OUT");
-                Ok(ProcArg { name, value, output })
-            })?;
-        }
-        if let Some(i) = args.windows(2).position(|w| w[0].name.is_some() && w[1].name.is_none()) {
-            return Err(SqlError::new(119, &[&(i + 2)]));
-        }
-        if self.is("WITH") && self.word_is(1, "RECOMPILE") {
-            self.next();
-            self.next();
-        }
-        Ok(Exec { returns, target, args })
     }
 
     fn raiserror(&mut self) -> Result<Stmt> {

@@ -9,23 +9,26 @@ mod check;
 mod cursor;
 mod dml;
 mod exec;
+mod kind;
 mod message;
+mod select;
+mod tables;
 mod temps;
+mod values;
 
-use crate::ast::{Arg, Batch, Expr, Node, SetOption, Stmt};
+use crate::ast::{Batch, Node, SetOption, Stmt};
 use crate::bind::names::Variables;
-use crate::bind::{Binder, Catalog, assigned};
-use crate::convert::{check_assign, convert_from};
 use crate::error::{Failure, SqlError};
-use crate::eval::{self, Ctx, NOWHERE, SessionState};
-use crate::host::{Boxed, Event, Host, Sink, StatementKind};
+use crate::eval::{self, SessionState};
+use crate::host::{Boxed, Event, Host, Sink};
 use crate::parse;
 use crate::plan::{Plan, Pred};
 use crate::types::{Ty, Value};
+use kind::{resets_error, statement_kind};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use temps::{BothTemps, Temps};
+use temps::Temps;
 
 pub use exec::RpcParameter;
 
@@ -431,134 +434,5 @@ impl<H: Host> Session<H> {
                 result
             }
         }
-    }
-
-    fn catalog<'f>(&'f self, frame: &'f Frame, temps: &'f BothTemps<'f>) -> Catalog<'f> {
-        Catalog {
-            host: &self.host,
-            version: frame.batch.version,
-            database: &self.database,
-            vars: &frame.vars,
-            temps,
-        }
-    }
-
-    fn temps<'f>(&'f self, frame: &'f Frame) -> BothTemps<'f> {
-        BothTemps { session: &self.temps, batch: &frame.tables }
-    }
-
-    /// Value and type of an expression outside of any query. Errors of binding are those of compiling.
-    fn scalar(&self, expr: &Expr, frame: &Frame) -> Run<(Value, Ty)> {
-        let temps = self.temps(frame);
-        let bound = Binder::new(&self.catalog(frame, &temps)).scalar(expr).map_err(Raised::compile)?;
-        let cx = Ctx::new(&self.host, &frame.values, &self.state, &temps);
-        Ok((eval::value(&bound.ex, &cx, &NOWHERE)?, bound.ty))
-    }
-
-    fn scalar_as(&self, expr: &Expr, to: Ty, frame: &Frame) -> Run<Value> {
-        let temps = self.temps(frame);
-        let bound = Binder::new(&self.catalog(frame, &temps)).scalar(expr).map_err(Raised::compile)?;
-        let ex = assigned(bound, to).map_err(Raised::compile)?;
-        let cx = Ctx::new(&self.host, &frame.values, &self.state, &temps);
-        let value = eval::value(&ex, &cx, &NOWHERE)?;
-        // Text that needed no conversion may still be longer than the variable.
-        Ok(convert_from(value, to, to, 0)?)
-    }
-
-    fn holds(&self, expr: &Expr, frame: &Frame) -> Run<bool> {
-        let key = std::ptr::from_ref(expr) as usize;
-        let temps = self.temps(frame);
-        let pred = match frame.conditions.get(&key) {
-            Some(pred) => Arc::clone(pred),
-            None => {
-                Arc::new(Binder::new(&self.catalog(frame, &temps)).condition(expr).map_err(Raised::compile)?)
-            }
-        };
-        let cx = Ctx::new(&self.host, &frame.values, &self.state, &temps);
-        Ok(eval::truth(&pred, &cx, &NOWHERE)? == Some(true))
-    }
-
-    /// Value and type of a constant, variable or word.
-    fn argument(&self, arg: &Arg, frame: &Frame) -> Run<(Value, Ty)> {
-        match arg {
-            Arg::Lit(value, ty) => Ok((value.clone(), *ty)),
-            Arg::Word(word) => {
-                Ok((Value::text(word), Ty::NVarChar(word.encode_utf16().count().max(1) as i32)))
-            }
-            Arg::Default => Ok((Value::Null, Ty::Int)),
-            Arg::Var(name) if name.starts_with("@@") => self.scalar(&Expr::Var(name.clone()), frame),
-            Arg::Var(name) => {
-                let (slot, ty) = frame.vars.find(name).map_err(Raised::compile)?;
-                Ok((frame.values.borrow()[slot].clone(), ty))
-            }
-        }
-    }
-
-    /// Text of an argument; NULL is empty.
-    fn argument_text(&self, arg: &Arg, frame: &Frame) -> Run<Option<String>> {
-        let (value, ty) = self.argument(arg, frame)?;
-        check_assign(ty, Ty::NVarChar(crate::types::MAX))?;
-        let value = convert_from(value, ty, Ty::NVarChar(crate::types::MAX), 0)?;
-        Ok(value.as_text().map(str::to_owned))
-    }
-}
-
-/// Statements that leave `@@ERROR` as their parts, or an EXEC, set it.
-fn resets_error(stmt: &Stmt) -> bool {
-    !matches!(
-        stmt,
-        Stmt::Block(_)
-            | Stmt::If(..)
-            | Stmt::While(..)
-            | Stmt::Try(..)
-            | Stmt::Exec(_)
-            | Stmt::Raiserror { .. }
-            | Stmt::DeclareTable(..)
-            | Stmt::Label(_)
-            | Stmt::Goto(_)
-            | Stmt::Return
-            | Stmt::Break
-            | Stmt::Continue
-    ) && !matches!(stmt, Stmt::Declare(list) if list.iter().all(|d| d.2.is_none()))
-}
-
-fn statement_kind(stmt: &Stmt) -> StatementKind {
-    use crate::host::MediaKind;
-    let scratch = |name: &[String]| name.last().is_some_and(|n| n.starts_with('#') || n.starts_with('@'));
-    match stmt {
-        Stmt::Query(query) => match &query.body {
-            crate::ast::Body::Select(s) => match &s.into {
-                Some(name) if scratch(name) => StatementKind::Scratch,
-                Some(_) => StatementKind::Modify,
-                None => StatementKind::Select,
-            },
-            _ => StatementKind::Select,
-        },
-        Stmt::Insert { table, .. } | Stmt::Update { table, .. } | Stmt::Delete { table, .. } => {
-            if scratch(table) { StatementKind::Scratch } else { StatementKind::Modify }
-        }
-        Stmt::CreateTable(name, _) if scratch(name) => StatementKind::Scratch,
-        Stmt::DropTable(names, _) if names.iter().all(|n| scratch(n)) => StatementKind::Scratch,
-        Stmt::CreateTable(..) | Stmt::DropTable(..) | Stmt::DropDatabase(_) => StatementKind::Modify,
-        Stmt::Exec(exec) => match &exec.target {
-            // What these run is told statement by statement.
-            crate::ast::Target::Text(_) => StatementKind::Other,
-            crate::ast::Target::Proc(name)
-                if name.last().is_some_and(|n| n.eq_ignore_ascii_case("sp_executesql")) =>
-            {
-                StatementKind::Other
-            }
-            _ => StatementKind::Procedure,
-        },
-        Stmt::Media(media) => match media.kind {
-            MediaKind::HeaderOnly
-            | MediaKind::FileListOnly
-            | MediaKind::LabelOnly
-            | MediaKind::VerifyOnly => StatementKind::MediaInfo,
-            _ => StatementKind::Media,
-        },
-        Stmt::Alter(..) => StatementKind::Alter,
-        Stmt::Kill(..) => StatementKind::Kill,
-        _ => StatementKind::Other,
     }
 }

@@ -29,8 +29,10 @@ fn named(name: &str, ty: Ty, value: Value, output: bool) -> RpcParameter {
 #[test]
 fn temp_tables_and_options_last_until_the_session_is_reset() {
     let mut session = Session::new(Mini::new(Version::V2019));
-    assert!(seen(&mut session, "CREATE TABLE #t (a int); SET XACT_ABORT ON; BEGIN TRAN").is_empty());
-    assert_eq!(seen(&mut session, "INSERT #t VALUES (1); SELECT a, @@TRANCOUNT FROM #t"), ["row 1|1"]);
+    assert!(
+        seen(&mut session, "CREATE TABLE #t (a int); SET XACT_ABORT ON; INSERT #t VALUES (1)").is_empty()
+    );
+    assert_eq!(seen(&mut session, "BEGIN TRAN; SELECT a, @@TRANCOUNT FROM #t"), ["row 1|1"]);
     assert_eq!(seen(&mut session, "SELECT 1/0; SELECT 2").len(), 1, "XACT_ABORT was set by an earlier batch");
     session.reset();
     assert!(seen(&mut session, "SELECT a FROM #t")[0].starts_with("error 208"));
@@ -123,4 +125,18 @@ fn hostile_names_pass_as_data_and_as_quoted_names() {
         assert!(out.contains(&format!("cols {name} int")), "{out:?}");
         assert!(out.contains(&format!("row {name}")), "{out:?}");
     }
+}
+
+#[test]
+fn an_endless_loop_lets_others_run() {
+    let mut session = Session::new(Mini::new(Version::V2019));
+    let mut events: Vec<Event> = Vec::new();
+    let mut batch = Box::pin(session.batch("WHILE 1 = 1 PRINT 'x'", &mut events));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    for _ in 0..3 {
+        assert!(batch.as_mut().poll(&mut context).is_pending());
+    }
+    drop(batch);
+    assert!(events.len() > 100);
+    assert_eq!(seen(&mut session, "SELECT 1"), ["row 1"], "a dropped batch leaves the session usable");
 }

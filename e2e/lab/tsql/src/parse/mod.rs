@@ -4,6 +4,7 @@
 //! does not is refused here with 102 or 156, so no later stage meets it.
 
 mod admin;
+mod call;
 mod ddl;
 mod exec;
 mod expr;

@@ -55,8 +55,7 @@ impl<H: Host> Session<H> {
             Stmt::Commit => self.set_trancount(self.state.trancount - 1),
             Stmt::Rollback => {
                 if self.dirty {
-                    let text = "ROLLBACK of changed rows is beyond this simulated server.";
-                    return Err(SqlError::custom(50_000, 16, 1, text).into());
+                    return Err(super::irrevocable().into());
                 }
                 self.set_trancount(0);
             }

@@ -16,6 +16,12 @@ use std::sync::Arc;
 type Cells = Vec<Option<(Value, Ty)>>;
 
 impl<H: Host> Session<H> {
+    /// Notes a change that belongs to the open transaction; those of table variables do not.
+    pub(super) fn soil(&mut self, table: &Table) {
+        let variable = matches!(table, Table::Temp(key) if key.starts_with('@'));
+        self.dirty |= self.state.trancount > 0 && !variable;
+    }
+
     pub(super) fn check_insert(
         &self,
         name: &[String],
@@ -47,6 +53,7 @@ impl<H: Host> Session<H> {
         let table = self.table(name)?;
         let columns = self.target(&table, name, frame)?;
         self.implicit_transaction();
+        self.soil(&table);
         let mut lines: Vec<Cells> = Vec::new();
         match source {
             InsertSource::Query(query) => {
@@ -115,7 +122,6 @@ impl<H: Host> Session<H> {
                     }
                     rows.push(row);
                 }
-                self.dirty |= self.state.trancount > 0;
                 self.host.change(object, Change::Insert(positions, rows)).await?;
             }
         }
@@ -249,6 +255,7 @@ impl<H: Host> Session<H> {
     ) -> Run<()> {
         let table = self.table(name)?;
         self.implicit_transaction();
+        self.soil(&table);
         let changes = self.changed(name, &table, sets, filter, frame)?;
         let mut count = changes.len() as u64;
         match &table {
@@ -264,7 +271,6 @@ impl<H: Host> Session<H> {
                 }
             }
             Table::Host(object) => {
-                self.dirty |= self.state.trancount > 0;
                 let change = Change::Update(changes.into_iter().map(|(_, old, new)| (old, new)).collect());
                 count = self.host.change(object, change).await?;
             }
@@ -282,6 +288,7 @@ impl<H: Host> Session<H> {
     ) -> Run<()> {
         let table = self.table(name)?;
         self.implicit_transaction();
+        self.soil(&table);
         let changes = self.changed(name, &table, &[], filter, frame)?;
         let mut count = changes.len() as u64;
         match &table {
@@ -294,7 +301,6 @@ impl<H: Host> Session<H> {
                 }
             }
             Table::Host(object) => {
-                self.dirty |= self.state.trancount > 0;
                 let change = Change::Delete(changes.into_iter().map(|c| c.1).collect());
                 count = self.host.change(object, change).await?;
             }

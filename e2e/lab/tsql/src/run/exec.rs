@@ -174,6 +174,9 @@ impl<H: Host> Session<H> {
         }
         let signature = self.host.procedure(&object).ok_or_else(missing)?;
         let (arguments, outputs) = arguments(&signature, given)?;
+        let lower = object.name.to_lowercase();
+        let changing = ["sp_add", "sp_update", "sp_delete", "sp_drop", "sp_change"];
+        self.dirty |= self.state.trancount > 0 && changing.iter().any(|c| lower.starts_with(c));
         let call = Call { name: object, arguments, in_transaction: self.state.trancount > 0 };
         self.state.error = 0;
         self.state.rowcount = 0;

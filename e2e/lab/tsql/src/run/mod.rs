@@ -124,8 +124,15 @@ pub struct Session<H> {
     tries: u32,
     /// INSERT ... EXEC under way.
     capturing: bool,
-    /// Rows of lasting tables were changed in the open transaction.
+    /// Something was changed in the open transaction that ROLLBACK would have to undo.
     dirty: bool,
+    /// Turns of loops, to let others run now and then.
+    turns: u32,
+}
+
+/// What ROLLBACK answers when there is something to undo: to pretend that it was undone would be worse.
+fn irrevocable() -> SqlError {
+    SqlError::custom(50_000, 16, 1, "ROLLBACK of changes is beyond this simulated server.")
 }
 
 /// Deepest nesting of procedures and EXEC (error 217).
@@ -145,6 +152,7 @@ impl<H: Host> Session<H> {
             tries: 0,
             capturing: false,
             dirty: false,
+            turns: 0,
         }
     }
 
@@ -210,18 +218,38 @@ impl<H: Host> Session<H> {
                     self.temps.remove(&name);
                 }
             }
-            if let Err(raised) = &result
-                && raised.kind != Kind::Compile
-                && self.settings.xact_abort
-                && self.tries == 0
-            {
-                self.set_trancount(0);
-            }
+            let result = match result {
+                Err(mut raised) if raised.kind != Kind::Compile && self.tries == 0 => {
+                    if self.settings.xact_abort && self.state.trancount > 0 {
+                        raised.errors.extend(self.dirty.then(irrevocable));
+                        self.set_trancount(0);
+                    }
+                    Err(raised)
+                }
+                other => other,
+            };
             match result? {
                 Flow::Goto(label) => Err(Raised::compile(SqlError::new(133, &[&label]))),
                 _ => Ok(frame.values.into_inner()),
             }
         })
+    }
+
+    /// Loops without a waiting statement must not keep the thread for themselves.
+    async fn breathe(&mut self, out: &mut dyn Sink) {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(64) {
+            out.flush().await;
+            let mut again = true;
+            std::future::poll_fn(move |cx| {
+                if std::mem::take(&mut again) {
+                    cx.waker().wake_by_ref();
+                    return std::task::Poll::Pending;
+                }
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
     }
 
     fn set_trancount(&mut self, count: i32) {
@@ -249,7 +277,10 @@ impl<H: Host> Session<H> {
                         let target =
                             nodes.iter().position(|n| matches!(&n.stmt, Stmt::Label(l) if *l == label));
                         match target {
-                            Some(target) => at = target,
+                            Some(target) => {
+                                at = target;
+                                self.breathe(out).await;
+                            }
                             None => return Ok(Flow::Goto(label)),
                         }
                     }
@@ -334,8 +365,7 @@ impl<H: Host> Session<H> {
                         Flow::Break => break,
                         other => return Ok(other),
                     }
-                    // A loop without any waiting statement must let others run.
-                    out.flush().await;
+                    self.breathe(out).await;
                 }
             }
             Stmt::Try(body, handler) => return self.try_catch(body, handler, frame, out).await,

@@ -77,7 +77,9 @@ impl<H: Host> Session<H> {
     }
 
     pub(super) fn create_table(&mut self, name: &Name, defs: &[ColumnDef], frame: &mut Frame) -> Run<()> {
-        match self.table(name)? {
+        let table = self.table(name)?;
+        self.soil(&table);
+        match table {
             Table::Temp(key) => {
                 if self.temps.get(&key).is_some() {
                     return Err(SqlError::new(2714, &[&key]).with_state(6).into());
@@ -109,7 +111,9 @@ impl<H: Host> Session<H> {
     }
 
     pub(super) fn drop_table(&mut self, name: &Name, lenient: bool) -> Run<()> {
-        match self.table(name)? {
+        let table = self.table(name)?;
+        self.soil(&table);
+        match table {
             Table::Temp(key) => {
                 if !self.temps.remove(&key) && !lenient {
                     return Err(SqlError::new(3701, &[&"drop", &"table", &name.join(".")])

@@ -107,3 +107,19 @@ GO
 BEGIN TRAN INSERT INTO chat.dbo.message (id) VALUES (1) ROLLBACK
 --> error 50000
 GO
+-- @ rollback-of-temp-rows-is-refused-loudly
+CREATE TABLE #t (a int) BEGIN TRAN INSERT #t VALUES (1) ROLLBACK SELECT @@TRANCOUNT
+--> error 50000
+--> row 1
+GO
+-- @ rollback-of-nothing
+DECLARE @t TABLE (a int) BEGIN TRAN INSERT @t VALUES (1) EXEC sp_getapplock 'x', 'Exclusive' ROLLBACK SELECT @@TRANCOUNT, (SELECT COUNT(*) FROM @t)
+--> row 0|1
+--> did sp_getapplock
+GO
+-- @ xact-abort-cannot-undo
+SET XACT_ABORT ON BEGIN TRAN EXEC sys.sp_addextendedproperty @name = N'x', @value = N'y' SELECT 1/0
+--> error 8134
+--> error 50000
+--> did sp_addextendedproperty
+GO

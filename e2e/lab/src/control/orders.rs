@@ -9,6 +9,7 @@ use crate::lab::Inner;
 use crate::net::{Client, Presence, Way};
 use crate::world::World;
 use crate::world::database::State;
+use crate::world::gate::Passage;
 use crate::world::instance::{Fault, FaultKind, Side};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub const HELP: &str = "\
 status | ledger | timeline | statements HOST   state and truth as JSON
 mark                                           counts (timeline, mutations) start again here
 kill site primary|backup | kill host HOST      power off: silence; 'stop host HOST' refuses connections instead
+kill-during-backup primary|backup              the serving server of a site dies with its site halfway through a log backup
 revive site primary|backup | revive host HOST  power on again: the old primary returns as it was
 cut A B | join A B                             network between two hosts or sites; A may be 'client'
 slow HOST MILLISECONDS                         latency each way for clients; 0 for none
@@ -26,6 +28,8 @@ browser HOST on|off                            SQL Server Browser
 lose-reply HOST [K]                            the K-th next effect on HOST happens, its reply is lost (K from 0)
 delay-call HOST MILLISECONDS [K]               the client of the K-th next effect is cut off, the effect comes later
 drop-call HOST [K]                             the client of the K-th next effect is cut off, nothing happens
+hold HOST [K] | hold-reply HOST [K]            the K-th next effect, or the answer to it, waits at the gate
+gate | gate open | gate refuse                 what waits there; let it happen, or not
 fault HOST NUMBER [K]                          error NUMBER is raised in place of the K-th next effect
 clear-faults HOST
 tear FILE|last|last-N empty|header|body|garbage
@@ -65,6 +69,11 @@ pub async fn carry_out(lab: &Arc<Inner>, line: &str) -> Result<Value, String> {
             lab.world.lock().timeline.mark();
             done("counts start here".into())
         }
+        ["kill-during-backup", name] => {
+            let torn = lab.world.lock().die_during_backup(side(name)?)?;
+            presence(lab, &["site", name], Presence::Dead).await?;
+            done(format!("{torn} is torn, the site is dead"))
+        }
         ["kill", rest @ ..] => presence(lab, rest, Presence::Dead).await,
         ["stop", rest @ ..] => presence(lab, rest, Presence::Refusing).await,
         ["revive", rest @ ..] => presence(lab, rest, Presence::Up).await,
@@ -85,6 +94,13 @@ pub async fn carry_out(lab: &Arc<Inner>, line: &str) -> Result<Value, String> {
         }
         ["lose-reply", host, rest @ ..] => fault(lab, host, FaultKind::LoseReply, rest),
         ["drop-call", host, rest @ ..] => fault(lab, host, FaultKind::Drop, rest),
+        ["hold", host, rest @ ..] => fault(lab, host, FaultKind::Hold, rest),
+        ["hold-reply", host, rest @ ..] => fault(lab, host, FaultKind::HoldReply, rest),
+        ["gate"] => Ok(json!({ "waiting": lab.world.lock().gate.waiting() })),
+        ["gate", "open"] => done(format!("{} go on", lab.world.lock().gate.open(Passage::Through))),
+        ["gate", "refuse"] => {
+            done(format!("{} are turned back", lab.world.lock().gate.open(Passage::Refused)))
+        }
         ["delay-call", host, ms, rest @ ..] => fault(lab, host, FaultKind::Delay(number(ms)?), rest),
         ["fault", host, n, rest @ ..] => {
             let n = i32::try_from(number(n)?).map_err(|e| e.to_string())?;

@@ -100,6 +100,7 @@ pub fn ledger(w: &World) -> Value {
         "first": all.first().map(|m| m.at),
         "last": all.last().map(|m| m.at),
         "copies": copies,
+        "by_instance": w.ledger.by_instance(),
     })
 }
 

@@ -5,10 +5,16 @@
 
 use crate::world::backup::Backup;
 use crate::world::database::State;
-use crate::world::files::{Files, join};
+use crate::world::error::Failure;
+use crate::world::files::{Files, base_name, join};
+use crate::world::instance::Side;
 use crate::world::shipping_jobs::backup_file_name;
 use crate::world::{Key, World};
 use std::path::PathBuf;
+
+fn told(f: Failure) -> String {
+    f.first().map_or_else(String::new, |e| format!("Msg {}: {}", e.number, e.text))
+}
 
 /// How a file is torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +136,7 @@ impl World {
         set.header.fork_point = Some(set.header.first);
         set.header.last = set.header.last.plus(1);
         set.header.server = self
-            .mirror_of(crate::world::instance::Side::Primary)
+            .mirror_of(Side::Primary)
             .map_or_else(|| self.servers[primary].name(), |m| self.servers[m].name());
         let at = crate::world::shipping_jobs::time_in_name(&base(&last)).unwrap_or_else(|| self.now());
         let name = backup_file_name(&self.scenario.database, at + jiff::SignedDuration::from_secs(1));
@@ -140,23 +146,36 @@ impl World {
         Ok(name)
     }
 
-    /// One log backup by the primary's job, now.
-    pub fn backup_log_now(&mut self) -> Result<String, String> {
-        for server in [Some(self.roles()?.0), self.mirror_of(crate::world::instance::Side::Primary)]
-            .into_iter()
-            .flatten()
-        {
+    /// The statement of the log backup job that has something to do on a side, with its server and entry.
+    fn next_backup(&self, side: Side) -> Result<(usize, uuid::Uuid, Backup), String> {
+        let database = self.server_at(&self.scenario.site(side).database);
+        for server in [database, self.mirror_of(side)].into_iter().flatten() {
             let entry = self.servers[server].shipping.primary(&self.scenario.database).map(|p| p.id);
             let alive = self.reach.alive(&self.servers[server].host);
             let Some(id) = entry.filter(|_| alive) else { continue };
-            let Some(request): Option<Backup> = self.backup_job(server, id)? else { continue };
-            let path = request.path.clone();
-            self.backup_now(server, 0, request)
-                .map_err(|f| f.first().map_or_else(String::new, |e| e.text.clone()))?;
-            self.backup_job_done(server, id, &path);
-            return Ok(crate::world::files::base_name(&path).to_owned());
+            if let Some(request) = self.backup_job(server, id)? {
+                return Ok((server, id, request));
+            }
         }
-        Err("no live server of the primary side can back up its log".into())
+        Err("no live server of that side backs up its log".into())
+    }
+
+    /// One log backup by the serving server's job, now.
+    pub fn backup_log_now(&mut self) -> Result<String, String> {
+        let (server, id, request) = self.next_backup(Side::Primary)?;
+        let path = request.path.clone();
+        self.backup_now(server, 0, request).map_err(told)?;
+        self.backup_job_done(server, id, &path);
+        Ok(base_name(&path).to_owned())
+    }
+
+    /// Leaves a log backup half written, as the death of its server does; the caller kills it.
+    pub fn die_during_backup(&mut self, side: Side) -> Result<String, String> {
+        let (server, _, request) = self.next_backup(side)?;
+        let path = request.path.clone();
+        let writing = self.begin_backup(server, 0, request).map_err(told)?;
+        self.abandon_backup(writing);
+        Ok(base_name(&path).to_owned())
     }
 
     /// Holds a session whose context is the chat database (only possible where it can be entered).

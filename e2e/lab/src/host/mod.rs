@@ -22,6 +22,7 @@ mod tables;
 pub mod values;
 
 use crate::world::error::{Failure, SqlError, raise, unsupported};
+use crate::world::gate::Passage;
 use crate::world::instance::{FaultKind, Instance, MASTER, Session};
 use crate::world::timeline::Operation;
 use crate::world::{Shared, World};
@@ -49,6 +50,8 @@ pub struct LabHost {
     version: Version,
     /// The client is to be cut off when the running effect is done.
     lose_reply: bool,
+    /// The answer to the running effect waits at the gate.
+    hold_reply: bool,
     /// Effects of the running batch, for the statement log.
     pub(crate) effects: Vec<String>,
 }
@@ -87,6 +90,7 @@ impl LabHost {
             link: None,
             version,
             lose_reply: false,
+            hold_reply: false,
             effects: vec![],
         }
     }
@@ -131,13 +135,29 @@ impl LabHost {
                 cut(self);
                 Err(vec![unsupported("a client that is gone")])
             }
+            Some(FaultKind::Hold) => match self.wait_at_gate().await {
+                Passage::Through => Ok(()),
+                Passage::Refused => Err(vec![unsupported("a client that is gone")]),
+            },
+            Some(FaultKind::HoldReply) => {
+                self.hold_reply = true;
+                Ok(())
+            }
         }
     }
 
-    /// Cuts the client off behind an effect whose reply is to be lost.
-    fn settle_fault(&mut self) {
+    async fn wait_at_gate(&self) -> Passage {
+        let gate = self.world.lock().gate.clone();
+        gate.wait(self.effects.last().map_or("", String::as_str)).await
+    }
+
+    /// Behind an effect whose reply is to be lost or held: cuts the client off, or waits at the gate.
+    async fn settle_fault(&mut self) {
         if std::mem::take(&mut self.lose_reply) {
             self.link.iter().for_each(crate::net::Link::cut_client);
+        }
+        if std::mem::take(&mut self.hold_reply) {
+            self.wait_at_gate().await;
         }
     }
 
@@ -276,7 +296,7 @@ impl Host for LabHost {
     ) -> Boxed<'a, Result<u64, pchat_tsql::Failure>> {
         Box::pin(async move {
             let done = tables::change(self, table, change).await.map_err(failure);
-            self.settle_fault();
+            self.settle_fault().await;
             done
         })
     }
@@ -292,7 +312,7 @@ impl Host for LabHost {
     ) -> Boxed<'a, Result<Returned, pchat_tsql::Failure>> {
         Box::pin(async move {
             let done = procs::call(self, call, out).await.map_err(failure);
-            self.settle_fault();
+            self.settle_fault().await;
             done
         })
     }
@@ -304,7 +324,7 @@ impl Host for LabHost {
     ) -> Boxed<'a, Result<Option<Rowset>, pchat_tsql::Failure>> {
         Box::pin(async move {
             let done = media::run(self, media, out).await.map_err(failure);
-            self.settle_fault();
+            self.settle_fault().await;
             done
         })
     }
@@ -318,7 +338,7 @@ impl Host for LabHost {
     ) -> Boxed<'a, Result<(), pchat_tsql::Failure>> {
         Box::pin(async move {
             let done = alter::run(self, database, action, termination).await.map_err(failure);
-            self.settle_fault();
+            self.settle_fault().await;
             done
         })
     }

@@ -10,6 +10,7 @@ mod objects;
 mod pool;
 
 use crate::net::Network;
+use crate::world::gate::Passage;
 use crate::world::instance::FaultKind;
 use crate::world::timeline::Operation;
 use crate::world::{Shared, World};
@@ -18,6 +19,13 @@ use pchat_lab_shell::{CmdletInfo, Cmdlets, Invocation, Response};
 use pchat_psrp::{ErrorCategory, ErrorRecord};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What becomes of the reply to a change.
+enum After {
+    Answer,
+    LoseReply,
+    HoldReply,
+}
 
 /// The cmdlets of one lab.
 #[derive(Debug, Clone)]
@@ -34,10 +42,10 @@ impl LabCmdlets {
 
     async fn run(&self, call: &Invocation) -> Response {
         let changes = is_change(&call.cmdlet) && !call.flag("WhatIf");
-        let mut lose_reply = false;
+        let mut after = After::Answer;
         if changes {
             match self.effect(call).await {
-                Ok(lose) => lose_reply = lose,
+                Ok(then) => after = then,
                 Err(record) => return Response::terminate(*record),
             }
         }
@@ -56,14 +64,23 @@ impl LabCmdlets {
             w.note(operation, shell, call.cmdlet.clone(), true);
             answer(&mut w, call)
         };
-        if lose_reply {
-            self.cut_clients();
+        match after {
+            After::Answer => {}
+            After::LoseReply => self.cut_clients(),
+            After::HoldReply => {
+                self.wait_at_gate(call).await;
+            }
         }
         response
     }
 
-    /// Counts a change and lets a commanded fault strike; true when the reply is to be lost.
-    async fn effect(&self, call: &Invocation) -> Result<bool, Box<ErrorRecord>> {
+    async fn wait_at_gate(&self, call: &Invocation) -> Passage {
+        let gate = self.world.lock().gate.clone();
+        gate.wait(&call.cmdlet).await
+    }
+
+    /// Counts a change and lets a commanded fault strike; says what becomes of the reply.
+    async fn effect(&self, call: &Invocation) -> Result<After, Box<ErrorRecord>> {
         let fault = {
             let mut w = self.world.lock();
             w.timeline.mutated();
@@ -76,13 +93,18 @@ impl LabCmdlets {
             Box::new(error(&call.cmdlet, "CommandedFault", ErrorCategory::INVALID_OPERATION, text, ""))
         };
         match fault {
-            None => Ok(false),
-            Some(FaultKind::LoseReply) => Ok(true),
+            None => Ok(After::Answer),
+            Some(FaultKind::LoseReply) => Ok(After::LoseReply),
+            Some(FaultKind::HoldReply) => Ok(After::HoldReply),
+            Some(FaultKind::Hold) => match self.wait_at_gate(call).await {
+                Passage::Through => Ok(After::Answer),
+                Passage::Refused => Err(refused("The client was cut off.".into())),
+            },
             Some(FaultKind::Error(n)) => Err(refused(format!("Error {n} was commanded."))),
             Some(FaultKind::Delay(ms)) => {
                 self.cut_clients();
                 tokio::time::sleep(Duration::from_millis(ms)).await;
-                Ok(false)
+                Ok(After::Answer)
             }
             Some(FaultKind::Drop) => {
                 self.cut_clients();

@@ -35,8 +35,8 @@ fn unknown_identity(call: &Invocation, identity: &str) -> Response {
 
 fn unwritable(w: &World, call: &Invocation) -> ErrorRecord {
     let message = format!(
-        "The Central Management store cannot be written: its active master {} does not accept changes.",
-        w.scenario.primary.database
+        "The Central Management store cannot be written: its database on {} does not accept changes.",
+        w.scenario.shell.host
     );
     error(&call.cmdlet, "StoreNotWritable", ErrorCategory::RESOURCE_UNAVAILABLE, message, "xds")
 }
@@ -196,7 +196,8 @@ pub fn get_pool(w: &mut World, call: &Invocation) -> Response {
 }
 
 pub fn replication_status(w: &mut World, call: &Invocation) -> Response {
-    let moment = |t: jiff::Timestamp| Value::DateTime(t.to_string());
+    // .NET counts in steps of 100 ns.
+    let moment = |t: jiff::Timestamp| Value::DateTime(format!("{t:.7}"));
     if call.flag("CentralManagementStoreStatus") {
         // Properties are general knowledge: the page describes them in words.
         let master = if w.store.writable { text(&w.scenario.shell.host) } else { Value::Null };
@@ -260,7 +261,7 @@ pub fn replicate(w: &mut World, call: &Invocation) -> Response {
 
 /// Properties are general knowledge: the page names the type only.
 pub fn connection(w: &mut World) -> Response {
-    let host = &w.scenario.primary.database;
+    let host = &w.scenario.shell.host;
     let source = format!("Data Source={host}\\rtc;Initial Catalog=xds;Integrated Security=True");
     Response::output([object(
         "Microsoft.Rtc.Management.Xds.ManagementConnection",

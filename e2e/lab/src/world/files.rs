@@ -149,7 +149,7 @@ impl Files {
             .into_iter()
             .flatten()
             .flatten()
-            .map(|e| (e.file_name().to_string_lossy().into_owned(), e.path().is_file()))
+            .map(|e| (e.file_name().to_string_lossy().into_owned(), e.file_type().is_ok_and(|t| t.is_file())))
             .collect();
         names.sort();
         names

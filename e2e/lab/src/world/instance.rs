@@ -153,6 +153,10 @@ pub enum FaultKind {
     Delay(u64),
     /// The client is cut off and nothing happens.
     Drop,
+    /// The effect waits at the gate, and happens when it is let through.
+    Hold,
+    /// The effect happens, and its client waits for the answer until the gate is opened.
+    HoldReply,
 }
 
 /// One instance.

@@ -44,7 +44,29 @@ pub struct Loss {
     pub by_origin: BTreeMap<String, usize>,
 }
 
+/// What one instance acknowledged.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Acknowledged {
+    /// How many messages.
+    pub count: usize,
+    /// When the first acknowledgement arrived.
+    pub first: Timestamp,
+    /// When the last one did.
+    pub last: Timestamp,
+}
+
 impl Ledger {
+    /// What each instance acknowledged, and when: two sides that overlap here were both writable.
+    pub fn by_instance(&self) -> BTreeMap<&str, Acknowledged> {
+        let mut all: BTreeMap<&str, Acknowledged> = BTreeMap::new();
+        for m in &self.messages {
+            let entry = all.entry(&m.database).or_insert(Acknowledged { count: 0, first: m.at, last: m.at });
+            entry.count += 1;
+            entry.last = m.at;
+        }
+        all
+    }
+
     /// Notes an acknowledgement.
     pub fn acknowledge(&mut self, message: Message) {
         self.messages.push(message);

@@ -12,6 +12,7 @@ pub mod chain;
 pub mod database;
 pub mod error;
 pub mod files;
+pub mod gate;
 pub mod history;
 pub mod instance;
 pub mod ledger;
@@ -62,6 +63,8 @@ pub struct World {
     pub timeline: Timeline,
     /// Faults of the shell's changing cmdlets, as the servers' own are.
     pub store_faults: Vec<instance::Fault>,
+    /// Where held effects wait.
+    pub gate: gate::Gate,
     /// Servers whose listings hang, and for how long.
     pub hanging: std::collections::BTreeMap<usize, Duration>,
     /// Set while history is made up at the start.

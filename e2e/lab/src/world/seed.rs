@@ -52,6 +52,7 @@ impl World {
             ledger: super::ledger::Ledger::default(),
             timeline: super::timeline::Timeline::default(),
             store_faults: vec![],
+            gate: super::gate::Gate::default(),
             hanging: BTreeMap::new(),
             pretended_now: Some(start),
             random: scenario.seed,

@@ -23,17 +23,19 @@ pub struct Freshness {
     pub backups: Option<Timestamp>,
     /// The management shell, likewise.
     pub shell: Option<Timestamp>,
-    /// Every instance but the backup instance, likewise.
+    /// The backup instance's mirror, likewise.
+    pub mirror: Option<Timestamp>,
+    /// The instances of the other side, likewise. Asking a dead one takes seconds.
     pub others: Option<Timestamp>,
 }
 
 impl Freshness {
     /// The latest looks will do.
-    pub const LATEST: Freshness = Freshness { backups: None, shell: None, others: None };
+    pub const LATEST: Freshness = Freshness { backups: None, shell: None, mirror: None, others: None };
 
     /// Everything from looks that began at or after `at`.
     pub fn all_since(at: Timestamp) -> Self {
-        Freshness { backups: Some(at), shell: Some(at), others: Some(at) }
+        Freshness { backups: Some(at), shell: Some(at), mirror: Some(at), others: Some(at) }
     }
 
     /// What an action can have changed must be looked at again; `ended` is when its answer came.
@@ -53,7 +55,7 @@ impl Freshness {
             Action::SetPoolState { .. } | Action::SetActiveServers { .. } => {
                 Freshness { shell: now, ..Freshness::LATEST }
             }
-            Action::EstablishMirror { .. } => Freshness { others: now, ..Freshness::LATEST },
+            Action::EstablishMirror { .. } => Freshness { mirror: now, ..Freshness::LATEST },
         }
     }
 }

@@ -22,6 +22,12 @@ impl RealFarEnd {
         let ends = Arc::new(ends);
         RealFarEnd { observer: Observer::start(Arc::clone(&ends)), actor: Actor::new(ends) }
     }
+
+    /// Ends the looks and closes what they hold open at the far ends. Dropping it instead leaves a session
+    /// in the management shell until its idle time is over.
+    pub async fn close(self) {
+        self.observer.close().await;
+    }
 }
 
 impl FarEnd for RealFarEnd {

@@ -50,12 +50,14 @@ impl<T> Drop for Background<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Background<T> {
-    /// Begins to look; `news` is told when a look brings something else than the one before.
+    /// Begins to look with the first question; `news` is told when a look brings something else than the one
+    /// before.
     pub fn start<L: Looker<Seen = T>>(mut looker: L, pace: Pace, news: Arc<Notify>) -> Self {
         let (send, latest) = watch::channel(None::<(Timestamp, T)>);
         let wake = Arc::new(Notify::new());
         let woken = Arc::clone(&wake);
         let task = tokio::spawn(async move {
+            woken.notified().await;
             let mut demanded = Instant::now();
             loop {
                 let at = Timestamp::now();
@@ -87,16 +89,10 @@ impl<T: Clone + Send + Sync + 'static> Background<T> {
             let found = latest.borrow_and_update().clone();
             match found {
                 Some((at, seen)) if since.is_none_or(|since| at >= since) => return Some(seen),
-                Some(_) => self.wake.notify_one(),
-                None => {}
+                _ => self.wake.notify_one(),
             }
             latest.changed().await.ok()?;
         }
-    }
-
-    /// Asks for a look as soon as the running one is over.
-    pub fn wake(&self) {
-        self.wake.notify_one();
     }
 }
 
@@ -115,6 +111,15 @@ mod tests {
         fn same(a: &u32, b: &u32) -> bool {
             a == b
         }
+    }
+
+    #[tokio::test]
+    async fn the_first_look_is_new_enough_for_whoever_asked_first() {
+        let pace = Pace { idle: Duration::from_secs(3600), eager: Duration::from_secs(3600) };
+        let looks = Background::start(Counter(0), pace, Arc::new(Notify::new()));
+        tokio::task::yield_now().await;
+        assert_eq!(looks.latest(), None);
+        assert_eq!(looks.look(Some(Timestamp::now())).await, Some(1));
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use pchat_planner::facts::{Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, ShellFacts};
@@ -26,6 +27,7 @@ use self::backups::{Memory, Wanted};
 use self::probe::{Look, Series, look};
 use crate::far_end::Freshness;
 use crate::powershell::Shell;
+use crate::powershell::look::Memory as ShellMemory;
 use crate::sql::connection::Connection;
 use crate::sql::target::{Deadlines, Target};
 
@@ -76,6 +78,7 @@ pub struct Observer {
     wanted: watch::Sender<Option<Wanted>>,
     files: Background<Option<FilesSeen>>,
     shell: Background<ShellFacts>,
+    shell_memory: Arc<Mutex<ShellMemory>>,
     news: Arc<Notify>,
 }
 
@@ -101,10 +104,12 @@ impl Observer {
             .collect();
         let (wanted, read) = watch::channel(None);
         let files = Files { ends: Arc::clone(&ends), wanted: read, memory: Memory::default() };
-        let shell = ShellLooks { ends: Arc::clone(&ends), series: Series::default() };
+        let shell_memory = Arc::default();
+        let shell = ShellLooks { ends: Arc::clone(&ends), memory: Arc::clone(&shell_memory) };
         Observer {
             files: Background::start(files, Pace { idle: seconds(5), eager: seconds(1) }, Arc::clone(&news)),
             shell: Background::start(shell, Pace { idle: seconds(30), eager: seconds(1) }, Arc::clone(&news)),
+            shell_memory,
             home: Mutex::new(Home::default()),
             ends,
             others,
@@ -117,10 +122,12 @@ impl Observer {
     pub async fn observe(&self, freshness: Freshness) -> Facts {
         let others = async {
             let mut instances = BTreeMap::new();
-            for (id, looks) in &self.others {
-                if let Some(seen) = looks.look(freshness.others).await {
-                    instances.insert(*id, seen);
-                }
+            let looked = self.others.iter().map(|(id, looks)| async move {
+                let since = if id.side == HOME.side { freshness.mirror } else { freshness.others };
+                Some((*id, looks.look(since).await?))
+            });
+            for (id, seen) in join_all(looked).await.into_iter().flatten() {
+                instances.insert(id, seen);
             }
             instances
         };
@@ -155,6 +162,13 @@ impl Observer {
             }
         };
         let _ = timeout(at_most, changes).await;
+    }
+
+    /// Ends the looks and closes what they hold open at the far ends.
+    pub async fn close(self) {
+        let Observer { shell, shell_memory, ends, .. } = self;
+        drop(shell);
+        shell_memory.lock().await.close(ends.deadlines.connect).await;
     }
 
     /// The far end's clock, once it was heard.
@@ -349,14 +363,15 @@ impl Looker for Files {
 
 struct ShellLooks {
     ends: Arc<Ends>,
-    series: Series,
+    memory: Arc<Mutex<ShellMemory>>,
 }
 
 impl Looker for ShellLooks {
     type Seen = ShellFacts;
 
     async fn look(&mut self, at: Timestamp) -> ShellFacts {
-        self.ends.shell.look(&self.ends.pool, &self.ends.deadlines, &mut self.series, at).await
+        let mut memory = self.memory.lock().await;
+        self.ends.shell.look(&self.ends.pool, &self.ends.deadlines, &mut memory, at).await
     }
 
     fn same(a: &ShellFacts, b: &ShellFacts) -> bool {

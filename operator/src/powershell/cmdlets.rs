@@ -56,9 +56,13 @@ pub fn set_active(identity: &str, servers: &[String]) -> Command {
         .with("Confirm", Value::Bool(false))
 }
 
-/// Whether one server's replica is up to date.
-pub fn replication(server: &str) -> Command {
-    Command::new("Get-CsManagementStoreReplicationStatus").with("ReplicaFqdn", text(server))
+/// Whether every replica, or that of one server, is up to date.
+pub fn replication(server: Option<&str>) -> Command {
+    let command = Command::new("Get-CsManagementStoreReplicationStatus");
+    match server {
+        Some(server) => command.with("ReplicaFqdn", text(server)),
+        None => command,
+    }
 }
 
 /// The state of the Central Management Store itself.

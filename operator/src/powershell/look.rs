@@ -2,6 +2,7 @@
 //! Management Store can be written. One session, opened and closed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pchat_planner::facts::{Fact, PoolState, Servers, ShellFacts};
@@ -13,42 +14,83 @@ use super::{Shell, Trouble, cmdlets, failure, remedy, run};
 use crate::observe::probe::{Reached, Series};
 use crate::sql::target::Deadlines;
 
+/// Windows disconnects an idle session after about two minutes; well before that a new one is opened.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// What a series of looks keeps.
+#[derive(Debug, Default)]
+pub struct Memory {
+    series: Series,
+    session: Option<(Session, Instant)>,
+}
+
+impl Memory {
+    /// Closes the session that the last look left. An abandoned one lives on at the far end until its idle
+    /// time is over.
+    pub async fn close(&mut self, within: Duration) {
+        if let Some((session, _)) = self.session.take() {
+            // The far end ends it by itself later: nothing depends on it.
+            let _ = session.close(Instant::now() + within).await;
+        }
+    }
+}
+
 impl Shell {
-    /// Looks once; `series` tells since when the shell has been silent.
+    /// Looks once.
     pub async fn look(
         &self,
         pool: &Pool,
         deadlines: &Deadlines,
-        series: &mut Series,
+        memory: &mut Memory,
         at: Timestamp,
     ) -> ShellFacts {
-        let mut session = match self.open(deadlines.connect, deadlines.cmdlet).await {
-            Ok(session) => session,
-            Err(trouble) => {
-                let reached = match &trouble {
-                    Trouble::Silent(detail) => Reached::Silent(detail.clone()),
-                    Trouble::Unusable(detail) | Trouble::Unknown(detail) => Reached::Unusable(detail.clone()),
-                };
-                return ShellFacts {
-                    contact: series.contact(at, &reached),
-                    ..self.unknown(trouble.detail(), at)
-                };
-            }
+        let fresh = memory.session.as_ref().is_some_and(|(_, used)| used.elapsed() < IDLE);
+        if !fresh {
+            memory.close(deadlines.connect).await;
+        }
+        // A kept session may have died since, which proves nothing: then a new one is asked.
+        if let Some((session, _)) = memory.session.take()
+            && let Some(facts) = self.look_through(session, pool, deadlines, memory, at).await
+        {
+            return facts;
+        }
+        let opened = self.open(deadlines.connect, deadlines.cmdlet).await;
+        let trouble = match opened {
+            Ok(session) => match self.look_through(session, pool, deadlines, memory, at).await {
+                Some(facts) => return facts,
+                None => Trouble::Unusable(format!("{} breaks its sessions.", self.display())),
+            },
+            Err(trouble) => trouble,
         };
-        let mut asking = Asking { session: &mut session, deadlines, at, host: &self.host };
+        let reached = match &trouble {
+            Trouble::Silent(detail) => Reached::Silent(detail.clone()),
+            Trouble::Unusable(detail) | Trouble::Unknown(detail) => Reached::Unusable(detail.clone()),
+        };
+        ShellFacts { contact: memory.series.contact(at, &reached), ..self.unknown(trouble.detail(), at) }
+    }
+
+    /// `None`: the session broke at the first question.
+    async fn look_through(
+        &self,
+        mut session: Session,
+        pool: &Pool,
+        deadlines: &Deadlines,
+        memory: &mut Memory,
+        at: Timestamp,
+    ) -> Option<ShellFacts> {
+        let mut asking = Asking { session: &mut session, deadlines, at, host: &self.host, broken: false };
         let pool_state = asking.pool_state(pool).await;
+        if asking.broken {
+            return None;
+        }
         let servers = asking.servers(pool).await;
         let replicated = asking.replicated(pool).await;
         let store_writable = asking.store_writable(pool_state.value()).await;
-        // An abandoned session lives on until its idle time is over; the facts are the same.
-        let _ = session.close(Instant::now() + deadlines.connect).await;
-        ShellFacts {
-            contact: series.contact(at, &Reached::Answers),
-            pool_state,
-            servers,
-            replicated,
-            store_writable,
+        if !asking.broken {
+            memory.session = Some((session, Instant::now()));
         }
+        let contact = memory.series.contact(at, &Reached::Answers);
+        Some(ShellFacts { contact, pool_state, servers, replicated, store_writable })
     }
 
     /// Nothing is known, for this reason.
@@ -72,12 +114,17 @@ struct Asking<'a> {
     deadlines: &'a Deadlines,
     at: Timestamp,
     host: &'a str,
+    /// The session can't be used any more.
+    broken: bool,
 }
 
 impl Asking<'_> {
     async fn ask(&mut self, command: &Command) -> Result<Outcome, String> {
         let outcome = run(self.session, command, self.deadlines.cmdlet).await;
-        let outcome = outcome.map_err(|trouble| trouble.detail().to_owned())?;
+        let outcome = outcome.map_err(|trouble| {
+            self.broken = true;
+            trouble.detail().to_owned()
+        })?;
         match failure(&command.name, &outcome) {
             None => Ok(outcome),
             Some((id, what)) => Err(format!("{what} {}", remedy(&id, &what))),
@@ -109,22 +156,37 @@ impl Asking<'_> {
             .into_iter()
             .flat_map(|site| site.active_servers.iter().map(|s| s.to_lowercase()))
             .collect();
+        let read = match self.ask(&cmdlets::replication(None)).await {
+            Ok(outcome) => match read_replicas(&outcome.output) {
+                Some(all) => Ok(all.into_iter().filter(|(server, _)| declared.contains(server)).collect()),
+                None => self.one_by_one(pool, declared).await,
+            },
+            Err(why) => Err(why),
+        };
+        self.fact("Get-CsManagementStoreReplicationStatus", read)
+    }
+
+    /// Where the list does not name its replicas. A server of the other side that the store does not know
+    /// must not hide the others.
+    async fn one_by_one(
+        &mut self,
+        pool: &Pool,
+        declared: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, bool>, String> {
         let mut map = BTreeMap::new();
-        let mut read = Ok(());
         for server in declared {
-            let outcome = self.ask(&cmdlets::replication(&server)).await;
+            let outcome = self.ask(&cmdlets::replication(Some(&server))).await;
             match outcome.and_then(|o| read_replica(&o.output, &server)) {
                 Ok(up_to_date) => {
                     map.insert(server, up_to_date);
                 }
-                // One server that the store does not know must not hide the others.
                 Err(why) if pool.backup.active_servers.iter().any(|s| s.to_lowercase() == server) => {
-                    read = read.and(Err(why));
+                    return Err(why);
                 }
                 Err(_) => {}
             }
         }
-        self.fact("Get-CsManagementStoreReplicationStatus", read.map(|()| map))
+        Ok(map)
     }
 
     async fn store_writable(&mut self, state: Option<&(String, PoolState)>) -> Fact<Result<(), String>> {
@@ -194,6 +256,17 @@ fn read_servers(output: &[Value], fqdn: &str) -> Result<Servers, String> {
         active: list("ActiveServers")?,
         inactive: list("InactiveServers")?,
     })
+}
+
+/// Every replica by its server's name in lower case; `None` if one has no name.
+fn read_replicas(output: &[Value]) -> Option<BTreeMap<String, bool>> {
+    let mut map = BTreeMap::new();
+    for object in output {
+        let name = property(object, "ReplicaFqdn").ok()?.to_lowercase();
+        let up_to_date = object.property("UpToDate")?.as_bool()?;
+        map.entry(name).and_modify(|all: &mut bool| *all &= up_to_date).or_insert(up_to_date);
+    }
+    Some(map)
 }
 
 fn read_replica(output: &[Value], server: &str) -> Result<bool, String> {

@@ -7,12 +7,15 @@
 pub mod cmdlets;
 pub mod look;
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pchat_psrp::{Auth, Command, Endpoint, Error, ErrorRecord, Outcome, Security, Session};
-use tokio::net::lookup_host;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
+
+use crate::sql::connect::SILENCE;
 
 /// Where the management shell is and how to get in.
 #[derive(Clone, Debug)]
@@ -75,6 +78,11 @@ impl Shell {
         let deadline = Instant::now() + within;
         let mut last = None;
         for addr in self.resolve(connect).await? {
+            // A dead host is told by a bare connection: opening a session may rightly take much longer.
+            if let Some(silent) = self.is_silent(addr, connect.min(SILENCE)).await {
+                last = Some(Trouble::Silent(silent));
+                continue;
+            }
             let endpoint = Endpoint {
                 host: self.host.clone(),
                 port: self.port,
@@ -90,6 +98,17 @@ impl Shell {
             }
         }
         Err(last.unwrap_or_else(|| Trouble::Unusable(self.unresolved("it has no address"))))
+    }
+
+    async fn is_silent(&self, addr: SocketAddr, within: Duration) -> Option<String> {
+        let unreachable = [ErrorKind::TimedOut, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
+        match timeout(within, TcpStream::connect(addr)).await {
+            Err(_) => Some(format!("no answer from {addr} in {} s.", within.as_secs_f64())),
+            Ok(Err(error)) if unreachable.contains(&error.kind()) => {
+                Some(format!("no route to {addr} ({error})."))
+            }
+            Ok(_) => None,
+        }
     }
 
     async fn resolve(&self, within: Duration) -> Result<Vec<SocketAddr>, Trouble> {

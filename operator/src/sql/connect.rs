@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -10,7 +11,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tiberius::error::Error as TdsError;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use super::browser::{self, Reply};
@@ -23,6 +24,13 @@ pub const PROGRAM: &str = "pchat-operator";
 /// Ports that a living SQL Server host is likely to answer on when its Browser does not: the default
 /// instance's, and the usual port of the mirroring endpoint.
 const SIGNS_OF_LIFE: [u16; 2] = [1433, 5022];
+
+/// Whoever lives answers a SYN or one of its two repetitions (after 1 and 3 s) by then. A longer deadline
+/// is for logging in; waiting longer here would only make the looks at a dead site rare.
+pub const SILENCE: Duration = Duration::from_secs(4);
+
+/// How long SQL Server Browser is asked alone before signs of life are looked for beside it.
+const BROWSER_ALONE: Duration = Duration::from_secs(1);
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +45,7 @@ pub enum ConnectError {
 
 /// Opens a connection to `master`, each phase within its deadline.
 pub async fn connect(target: &Target, deadlines: &Deadlines) -> Result<Connection, ConnectError> {
+    let deadlines = &Deadlines { connect: deadlines.connect.min(SILENCE), ..*deadlines };
     let addresses = resolve(target, deadlines.connect).await?;
     let mut silent = None;
     let mut unusable = None;
@@ -148,7 +157,25 @@ async fn find_port(
 ) -> Result<u16, ConnectError> {
     let host = &target.host;
     let browser = format!("SQL Server Browser of {host} ({address}, UDP {})", browser::BROWSER_PORT);
-    match browser::ask(address, instance, within).await {
+    let mut alive = None;
+    let reply = {
+        let mut asking = pin!(browser::ask(address, instance, within));
+        let mut probing = pin!(async {
+            sleep(BROWSER_ALONE.min(within)).await;
+            is_alive(target, address, within).await
+        });
+        let reply = loop {
+            tokio::select! {
+                reply = &mut asking => break reply,
+                found = &mut probing, if alive.is_none() => alive = Some(found),
+            }
+        };
+        if matches!(reply, Ok(Reply::Silence)) && alive.is_none() {
+            alive = Some(probing.await);
+        }
+        reply
+    };
+    match reply {
         Ok(Reply::Port(port)) => Ok(port),
         Ok(Reply::NoPort) => Err(ConnectError::Unusable(format!(
             "{browser} knows no TCP port of instance {instance}. Check the name, start the instance, enable TCP, or declare its port."
@@ -156,7 +183,16 @@ async fn find_port(
         Ok(Reply::Refused) => Err(ConnectError::Unusable(format!(
             "{browser} is not running, the host is alive. Start it, or declare the port of {instance}."
         ))),
-        Ok(Reply::Silence) => Err(without_browser(target, address, instance, &browser, within).await),
+        Ok(Reply::Silence) if alive == Some(true) => Err(ConnectError::Unusable(format!(
+            "{browser} does not answer, but the host is alive. Start it, or declare the port of {instance}."
+        ))),
+        Ok(Reply::Silence) => Err(ConnectError::Silent(format!(
+            "no answer from {address} in {}: UDP {}, TCP {} and {}",
+            seconds(within),
+            browser::BROWSER_PORT,
+            SIGNS_OF_LIFE[0],
+            SIGNS_OF_LIFE[1]
+        ))),
         Err(error)
             if matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) =>
         {
@@ -166,29 +202,10 @@ async fn find_port(
     }
 }
 
-/// Whether a host whose Browser is silent shows any sign of life.
-async fn without_browser(
-    target: &Target,
-    address: IpAddr,
-    instance: &str,
-    browser: &str,
-    within: Duration,
-) -> ConnectError {
+/// Whether a host shows any sign of life on the ports of [`SIGNS_OF_LIFE`].
+async fn is_alive(target: &Target, address: IpAddr, within: Duration) -> bool {
     let probes = SIGNS_OF_LIFE.map(|port| open(target, SocketAddr::new(address, port), within));
-    let alive = join_all(probes).await.into_iter().any(|p| !matches!(p, Err(ConnectError::Silent(_))));
-    if alive {
-        ConnectError::Unusable(format!(
-            "{browser} does not answer, but the host is alive. Start it, or declare the port of {instance}."
-        ))
-    } else {
-        ConnectError::Silent(format!(
-            "no answer from {address}: UDP {} in {within}, TCP {} and {} in {within}",
-            browser::BROWSER_PORT,
-            SIGNS_OF_LIFE[0],
-            SIGNS_OF_LIFE[1],
-            within = seconds(within)
-        ))
-    }
+    join_all(probes).await.into_iter().any(|p| !matches!(p, Err(ConnectError::Silent(_))))
 }
 
 fn config(target: &Target, port: u16) -> Config {

@@ -6,9 +6,20 @@
 //! cmdlets do, and never runs anything but them: script text is refused, or, where the configuration has a
 //! language, read as plain command lines.
 
+mod auth;
 mod bind;
+mod builtin;
 mod cmdlets;
+mod fault;
+mod http;
+mod pool;
+mod run;
+mod script;
+mod server;
+mod wsman;
 
+pub use auth::Account;
 pub use cmdlets::{
     Bound, CmdletInfo, Cmdlets, Invocation, ListChange, Parameter, ParameterSet, ParameterType, Response,
 };
+pub use server::{Configuration, Options, Server};

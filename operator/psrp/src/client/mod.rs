@@ -3,6 +3,7 @@
 //! The caller resolves names and sets deadlines. Nothing here retries a command, and nothing here
 //! guesses: a command whose end was not seen is [`Error::OutcomeUnknown`].
 
+mod answer;
 mod auth;
 mod error;
 mod outcome;

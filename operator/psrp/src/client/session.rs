@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::answer::{is_tls, protocol};
 use super::outcome::{Command, Outcome};
-use super::transport::{is_tls, protocol};
 use super::wsman::{Failed, Shell};
 use super::{Endpoint, Error};
 use crate::codec::clixml::MAX_WEIGHT;

@@ -9,14 +9,18 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE};
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use native_tls::TlsConnector;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::answer::{
+    broken, challenge, http, likely_cause, offered, offers, protocol, reason, refusal, silent, soap,
+    tls_error,
+};
 use super::auth::NtlmContext;
 use super::{Auth, Endpoint, Error};
 use crate::codec::sealed;
@@ -353,110 +357,4 @@ where
         .await
         .map_err(|e| broken(endpoint, &e))?;
     Ok((tx, tokio::spawn(connection)))
-}
-
-/// Whether the answer offers a scheme at all.
-fn offers(headers: &HeaderMap, scheme: &str) -> bool {
-    schemes(headers).any(|(name, _)| name.eq_ignore_ascii_case(scheme))
-}
-
-fn schemes(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|v| v.to_str().ok());
-    values.map(|v| v.trim().split_once(' ').unwrap_or((v.trim(), "")))
-}
-
-fn offered(headers: &HeaderMap) -> String {
-    let names: Vec<&str> = schemes(headers).map(|(name, _)| name).take(8).collect();
-    if names.is_empty() {
-        "no way of authentication that we know".to_owned()
-    } else {
-        format!("only {}", names.join(", "))
-    }
-}
-
-/// The token that the far end sent for this scheme.
-fn challenge(headers: &HeaderMap, scheme: &str) -> Option<Vec<u8>> {
-    let (_, token) = schemes(headers).find(|(n, t)| n.eq_ignore_ascii_case(scheme) && !t.is_empty())?;
-    STANDARD.decode(token.trim()).ok()
-}
-
-fn soap(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.to_ascii_lowercase().starts_with("application/soap+xml"))
-}
-
-fn likely_cause(endpoint: &Endpoint) -> String {
-    match &endpoint.auth {
-        Auth::Negotiate { .. } => {
-            "check user name and password, and that the account is not locked or expired; over \
-            https also that nothing on the way replaces the certificate"
-                .into()
-        }
-        Auth::Basic { .. } => "check user name and password".into(),
-        Auth::Certificate { .. } => "check that the certificate is mapped to an account there".into(),
-        #[cfg(feature = "kerberos")]
-        Auth::Kerberos { .. } => "check the principal and the clocks".into(),
-    }
-}
-
-fn refusal(endpoint: &Endpoint, cause: String) -> Error {
-    Error::Authentication {
-        host: endpoint.host.clone(),
-        user: endpoint.auth.user().to_owned(),
-        method: endpoint.auth.method(),
-        cause,
-    }
-}
-
-fn silent(endpoint: &Endpoint, doing: &'static str) -> Error {
-    Error::Silent { host: endpoint.host.clone(), addr: endpoint.addr, doing }
-}
-
-pub(super) fn protocol(endpoint: &Endpoint, cause: impl ToString) -> Error {
-    Error::Protocol { host: endpoint.host.clone(), cause: cause.to_string() }
-}
-
-fn http(endpoint: &Endpoint, status: StatusCode) -> Error {
-    let cause = match status {
-        StatusCode::FORBIDDEN => "the account may not use this endpoint",
-        StatusCode::NOT_FOUND => "there is no remote PowerShell under this path; check it",
-        _ => "this path takes no remote PowerShell; check it",
-    };
-    let (host, path) = (endpoint.host.clone(), endpoint.absolute_path());
-    Error::Http { host, path, status: status.as_u16(), cause }
-}
-
-fn tls_error(endpoint: &Endpoint, error: &native_tls::Error) -> Error {
-    Error::Tls { host: endpoint.host.clone(), addr: endpoint.addr, cause: reason(error) }
-}
-
-/// A connection that broke before a request was on it.
-fn broken(endpoint: &Endpoint, error: &hyper::Error) -> Error {
-    let cause = reason(error);
-    if is_tls(&cause) {
-        return Error::Tls { host: endpoint.host.clone(), addr: endpoint.addr, cause };
-    }
-    protocol(endpoint, format!("it accepted the connection and closed it ({cause})"))
-}
-
-/// Whether it was TLS that broke a connection: in TLS 1.3 a refused client certificate shows up only at
-/// the first read. OpenSSL says so in its text alone.
-pub(super) fn is_tls(cause: &str) -> bool {
-    cause.contains("SSL routines")
-}
-
-/// An error with its causes, each said once.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let next = cause.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        source = cause.source();
-    }
-    text
 }

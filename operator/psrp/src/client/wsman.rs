@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::transport::{Connection, Failure, protocol};
+use super::answer::protocol;
+use super::transport::{Connection, Failure};
 use super::{Endpoint, Error, tls};
 use crate::codec::soap::{self, Envelope, Fault, Request, SHELL, TRANSFER, Target};
 use crate::codec::xml::{Element, escape};

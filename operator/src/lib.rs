@@ -2,7 +2,13 @@
 //!
 //! The stages are modules that know only what stands to their left; `reconcile` calls them in turn.
 
+pub mod act;
+pub mod cli;
 pub mod far_end;
+pub mod observe;
+pub mod powershell;
+pub mod real;
 pub mod reconcile;
 pub mod report;
 pub mod sql;
+pub mod validate;

@@ -314,6 +314,3 @@ fn after_failure(action: &Action, error: &ActError, at: Timestamp) -> Freshness 
         _ => Freshness::after(action, at),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,8 +13,9 @@ use pchat_planner::journal::Journal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What `format` says in files of this version.
-const FORMAT: &str = "persistentchat.io/state/v1alpha1";
+/// What files of this version say they are. A kind of its own, so that a folder of manifests may hold one.
+const VERSION: &str = "state.persistentchat.io/v1alpha1";
+const KIND: &str = "RunState";
 /// No state file is larger; what is larger is something else.
 const SIZE_LIMIT: u64 = 4 * 1024 * 1024;
 
@@ -22,7 +23,8 @@ const SIZE_LIMIT: u64 = 4 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Stored {
-    format: String,
+    api_version: String,
+    kind: String,
     /// Pool FQDN.
     pub pool: String,
     /// Chat database.
@@ -57,7 +59,8 @@ impl Stored {
     /// An empty one.
     pub fn new(pool: &str, database: &str, executor: &str, now: Timestamp) -> Self {
         Stored {
-            format: FORMAT.into(),
+            api_version: VERSION.into(),
+            kind: KIND.into(),
             pool: pool.into(),
             database: database.into(),
             written: now,
@@ -99,8 +102,11 @@ impl StateFile {
     pub fn load(&self, pool: &str, database: &str, now: Timestamp) -> Found {
         let trouble = match self.read() {
             Ok(None) => return Found { stored: None, notice: None },
-            Ok(Some(stored)) if stored.format != FORMAT => {
-                format!("it is of another version ({}, expected {FORMAT})", stored.format)
+            Ok(Some(stored)) if stored.api_version != VERSION || stored.kind != KIND => {
+                format!(
+                    "it is of another version ({} {}, expected {VERSION} {KIND})",
+                    stored.api_version, stored.kind
+                )
             }
             Ok(Some(stored)) if !stored.pool.eq_ignore_ascii_case(pool) || stored.database != database => {
                 format!("it belongs to {} of pool {}", stored.database, stored.pool)

@@ -5,7 +5,7 @@ use pchat_planner::plan::{Direction, Loss, Plan};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
 use super::View;
-use super::words::{capital, list, sentence, side_of, time, whole};
+use super::words::{list, sentence, side_of, time, whole};
 
 /// All of them, each to stand on a line of its own.
 pub fn header(view: &View<'_>) -> Vec<String> {

@@ -92,6 +92,3 @@ impl Report for Silent {
     fn waiting(&self, _: &View<'_>) {}
     fn staying(&self, _: &Halt, _: Timestamp, _: &View<'_>) {}
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,7 @@ use pchat_planner::facts::{
     BackupFile, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, Job, MirroringState,
     Role,
 };
-use pchat_planner::plan::{Next, StepState};
+use pchat_planner::plan::{Next, Plan, StepState};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
 use super::words::{Paint, count, list, meaning, sentence, side_of, time, wrap};
@@ -14,7 +14,9 @@ use crate::reconcile::journal;
 const WIDTH: usize = 118;
 
 /// Everything that was seen.
-pub fn observed(view: &View<'_>, paint: Paint) -> String {
+///
+/// `readiness` is the plan for the other value of `activeDatabase`: what a change would meet now.
+pub fn observed(view: &View<'_>, readiness: &Plan, paint: Paint) -> String {
     let (pool, Some(facts)) = (view.pool, view.facts) else { return header::header(view).join("\n") };
     let mut out = vec![header::active(pool, facts), format!("Seen at {}.", time(view.now, view.now))];
     for side in [Side::Primary, Side::Backup] {
@@ -39,7 +41,27 @@ pub fn observed(view: &View<'_>, paint: Paint) -> String {
     out.push(wrap(&shell(pool, facts, view), "  ", WIDTH));
     out.push(paint.strong("Journal"));
     out.push(wrap(&transition(facts, view), "  ", WIDTH));
+    out.push(paint.strong("If it were changed"));
+    out.push(wrap(&would(view, readiness), "  ", WIDTH));
     out.join("\n")
+}
+
+/// What turning the field would meet.
+fn would(view: &View<'_>, readiness: &Plan) -> String {
+    let turned = format!("With activeDatabase: {} now, ", view.pool.active.other());
+    match &readiness.next {
+        Next::Converged => format!("{turned}there would be nothing to do."),
+        Next::Run(step, _) => format!("{turned}a run would begin with {step:?}."),
+        Next::Wait { reason, message, .. } => {
+            format!("{turned}a run would wait ({reason:?}): {}", sentence(message))
+        }
+        Next::Blocked(stop) => format!(
+            "{turned}a run would stop: {} ({:?}). {}",
+            meaning(stop.reason),
+            stop.reason,
+            sentence(&stop.message)
+        ),
+    }
 }
 
 /// What would be done.

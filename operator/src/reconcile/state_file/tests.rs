@@ -45,7 +45,7 @@ fn a_damaged_or_foreign_file_is_set_aside_and_told() {
     let other_version = serde_yaml::to_string(&stored("a")).expect("yaml").replace("v1alpha1", "v9");
     let cases = [
         ("executor: [", "it is damaged"),
-        ("format: x\nsurprise: 1\n", "it is damaged"),
+        ("kind: x\nsurprise: 1\n", "it is damaged"),
         (other_pool.as_str(), "it belongs to mgc of pool other.contoso.com"),
         (other_version.as_str(), "it is of another version"),
     ];

@@ -1,0 +1,209 @@
+//! From manifests to what the stages work with: the planner's pool, and where and how each far end is reached.
+//!
+//! What a manifest may say is the business of `pchat-crds`; here it becomes targets, and what only shows then (a
+//! certificate that is none, a key that does not fit, a form of authentication that this build lacks) is told, all
+//! problems at once. Nothing is connected to, and nothing out of a Secret is ever in a message.
+
+mod hosts;
+mod shell;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::SignedDuration;
+use pchat_crds as crds;
+use pchat_crds::{Manifest, PersistentChatPoolSpec, Secrets, SqlServer};
+use pchat_planner::pool as planner;
+use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
+
+pub use self::hosts::{Hosts, HostsError};
+use crate::observe::Ends;
+use crate::sql::target::{Credentials, Deadlines, Encryption, Endpoint, Secret, Target};
+
+/// The port of a default instance, where none is declared.
+const DEFAULT_PORT: u16 = 1433;
+
+/// One thing that can't be worked with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {field}: {expected}")]
+pub struct Problem {
+    /// The file in which the pool stands.
+    pub file: String,
+    /// The field that leads there, for example `spec.backup.mirror`.
+    pub field: String,
+    /// What was expected and what to do.
+    pub expected: String,
+}
+
+/// Everything that can't be worked with; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Makes it ready. `hosts` overrides name resolution.
+pub fn validate(manifest: &Manifest, hosts: &Hosts) -> Result<Ends, Problems> {
+    let spec = &manifest.pool.spec;
+    let mut found = Found { file: manifest.place.file.clone(), problems: Vec::new() };
+    let mut targets = BTreeMap::new();
+    for side in [Side::Primary, Side::Backup] {
+        let site = spec.site(crd_side(side));
+        let both =
+            [(Partner::Database, Some(site.database.clone())), (Partner::Mirror, site.mirror.server())];
+        for (partner, server) in both {
+            let Some(server) = server else { continue };
+            let field =
+                format!("spec.{side}.{}", if partner == Partner::Mirror { "mirror" } else { "database" });
+            if let Some(target) = target(spec, &server, &manifest.secrets, hosts, &field, &mut found) {
+                targets.insert(InstanceId { side, partner }, target);
+            }
+        }
+    }
+    let shell = shell::target(&spec.management_shell, &manifest.secrets, hosts, &mut found);
+    match shell {
+        Some(shell) if found.problems.is_empty() => {
+            Ok(Ends { pool: pool(spec), targets, shell, deadlines: deadlines(&spec.deadlines) })
+        }
+        _ => Err(Problems(found.problems)),
+    }
+}
+
+/// The problems so far.
+struct Found {
+    file: String,
+    problems: Vec<Problem>,
+}
+
+impl Found {
+    fn say(&mut self, field: &str, expected: impl Into<String>) {
+        let problem = Problem { file: self.file.clone(), field: field.into(), expected: expected.into() };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// `result`, or its error as a problem of `field`.
+    fn take<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.say(field, error.to_string())).ok()
+    }
+
+    /// Certificates in PEM that can be read, or a problem of `field`.
+    fn authorities(&mut self, field: &str, pem: Option<Vec<u8>>) -> Option<Option<Vec<u8>>> {
+        let Some(pem) = pem else { return Some(None) };
+        match native_tls::Certificate::stack_from_pem(&pem) {
+            Ok(certificates) if !certificates.is_empty() => Some(Some(pem)),
+            _ => {
+                self.say(
+                    field,
+                    "expected certificates of authorities in PEM in the Secret's key (ca.crt unless another is \
+                     named), found none that can be read; export the authority's certificate again, Base-64 encoded",
+                );
+                None
+            }
+        }
+    }
+}
+
+fn target(
+    spec: &PersistentChatPoolSpec,
+    server: &SqlServer,
+    secrets: &Secrets,
+    hosts: &Hosts,
+    field: &str,
+    found: &mut Found,
+) -> Option<Target> {
+    let access = spec.sql_access(server);
+    let login = found.take(&format!("{field}.credentials"), secrets.login(&access.credentials));
+    let authority = secrets.authority(access.ca.as_ref(), Some(&access.credentials));
+    let authority = found.take(&format!("{field}.ca"), authority)?;
+    let ca_pem = found.authorities(&format!("{field}.ca"), authority);
+    let host = server.host.to_string();
+    let instance =
+        planner::Instance { host: host.clone(), instance: server.instance.as_ref().map(ToString::to_string) };
+    let (login, ca_pem) = (login?, ca_pem?);
+    Some(Target {
+        display: instance.to_string(),
+        address: hosts.address(&host),
+        host,
+        endpoint: match (&server.instance, server.port) {
+            (Some(name), _) => Endpoint::Instance(name.to_string()),
+            (None, port) => Endpoint::Port(port.unwrap_or(DEFAULT_PORT)),
+        },
+        credentials: Credentials { user: login.username, password: Secret::new(login.password) },
+        encryption: match access.encryption {
+            crds::Encryption::Required => Encryption::Required,
+            crds::Encryption::LoginOnly => Encryption::LoginOnly,
+            crds::Encryption::Plaintext => Encryption::Plaintext,
+        },
+        ca_pem,
+    })
+}
+
+/// The planner's pool of a spec.
+pub fn pool(spec: &PersistentChatPoolSpec) -> Pool {
+    let instance = |server: &SqlServer| planner::Instance {
+        host: server.host.to_string(),
+        instance: server.instance.as_ref().map(ToString::to_string),
+    };
+    let site = |side: Side| {
+        let site = spec.site(crd_side(side));
+        planner::Site {
+            name: site.site.to_string(),
+            database: instance(&site.database),
+            mirror: site.mirror.server().as_ref().map(instance),
+            active_servers: site.declared_active_servers().iter().map(ToString::to_string).collect(),
+        }
+    };
+    Pool {
+        fqdn: spec.pool.fqdn.to_string(),
+        database: spec.database_name.to_string(),
+        active: match spec.active_database {
+            crds::Side::Primary => Side::Primary,
+            crds::Side::Backup => Side::Backup,
+        },
+        mode: match spec.mode {
+            crds::Mode::Observe => planner::Mode::Observe,
+            crds::Mode::Plan => planner::Mode::Plan,
+            crds::Mode::Enforce => planner::Mode::Enforce,
+        },
+        primary: site(Side::Primary),
+        backup: site(Side::Backup),
+        log_source: spec.log_shipping.as_ref().map(|source| planner::LogSource {
+            share: source.share.to_string(),
+            folder: source.folder.to_string(),
+        }),
+        seed_share: spec.mirroring.as_ref().map(|mirroring| mirroring.seed_share.to_string()),
+        silent_for: SignedDuration::try_from(spec.silent_for.duration()).unwrap_or(SignedDuration::MAX),
+        max_data_loss: spec.max_data_loss_minutes.map(|minutes| SignedDuration::from_mins(minutes.into())),
+    }
+}
+
+fn crd_side(side: Side) -> crds::Side {
+    match side {
+        Side::Primary => crds::Side::Primary,
+        Side::Backup => crds::Side::Backup,
+    }
+}
+
+fn deadlines(declared: &crds::span::Deadlines) -> Deadlines {
+    Deadlines {
+        connect: declared.connect.duration(),
+        login: declared.connect.duration(),
+        look: declared.statement.duration(),
+        files: declared.listing.duration(),
+        batch: declared.statement.duration(),
+        restore: declared.restore.duration(),
+        cmdlet: declared.cmdlet.duration(),
+        mirror: declared.mirror_seeding.duration(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

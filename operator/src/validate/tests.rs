@@ -1,0 +1,118 @@
+use pchat_crds::manifest::{Source, load};
+
+use super::*;
+use crate::powershell::Shell;
+
+fn example(files: &[&str]) -> Manifest {
+    let sources: Vec<Source> = files
+        .iter()
+        .map(|file| Source::Path(format!("{}/../examples/{file}", env!("CARGO_MANIFEST_DIR")).into()))
+        .collect();
+    load(&sources).expect("an example is a good manifest")
+}
+
+fn text(manifest: &str, edit: impl Fn(String) -> String) -> Manifest {
+    let path = |file: &str| format!("{}/../examples/{file}", env!("CARGO_MANIFEST_DIR"));
+    let pool = edit(std::fs::read_to_string(path(manifest)).expect("an example"));
+    let secrets = std::fs::read_to_string(path("pool-secrets.yaml")).expect("an example");
+    load(&[
+        Source::Text { name: "chat.yaml".into(), text: pool },
+        Source::Text { name: "secrets.yaml".into(), text: secrets },
+    ])
+    .expect("a good manifest")
+}
+
+#[test]
+fn an_example_becomes_the_planners_pool_and_four_targets() {
+    let hosts = Hosts::parse("h", "10.2.0.1 sql-ks1.contoso.com fe-ks1.contoso.com").expect("a good file");
+    let ends = validate(&text("failover.yaml", |text| text), &hosts).expect("valid");
+    assert_eq!(ends.pool.active, Side::Backup);
+    assert_eq!(ends.pool.mode, planner::Mode::Enforce);
+    assert_eq!(ends.pool.database, "mgc");
+    assert_eq!(ends.pool.max_data_loss, Some(SignedDuration::from_mins(15)));
+    assert_eq!(ends.pool.backup.active_servers, ["pc-ks1.contoso.com", "pc-ks2.contoso.com"]);
+    assert_eq!(ends.pool.seed_share.as_deref(), Some(r"\\files-ks.contoso.com\pchat-seed"));
+    assert_eq!(ends.targets.len(), 4);
+    let backup = &ends.targets[&InstanceId::new(Side::Backup, Partner::Database)];
+    assert_eq!(backup.display, r"sql-ks1.contoso.com\PCHAT");
+    assert_eq!(backup.endpoint, Endpoint::Instance("PCHAT".into()));
+    assert_eq!(backup.encryption, Encryption::Required);
+    assert_eq!(backup.address, "10.2.0.1".parse().ok());
+    let mirror = &ends.targets[&InstanceId::new(Side::Backup, Partner::Mirror)];
+    assert_eq!(mirror.address, None);
+    let Shell { host, port, path, configuration, address, .. } = &ends.shell;
+    assert_eq!(
+        (host.as_str(), *port, path.as_str(), configuration.as_str()),
+        ("fe-ks1.contoso.com", 443, "/OcsPowerShell", "Microsoft.PowerShell")
+    );
+    assert_eq!(*address, "10.2.0.1".parse().ok());
+}
+
+#[test]
+fn nothing_out_of_a_secret_is_in_what_is_printed_of_the_ends() {
+    let manifest = example(&["pool.yaml", "pool-secrets.yaml"]);
+    let ends = validate(&manifest, &Hosts::default()).expect("valid");
+    let password =
+        ends.targets[&InstanceId::new(Side::Backup, Partner::Database)].credentials.password.clone();
+    assert!(password.reveal().len() > 3);
+    assert!(!format!("{ends:?}").contains(password.reveal()));
+}
+
+#[test]
+fn every_example_is_ready_to_work_with() {
+    for files in [
+        &["pool.yaml", "pool-secrets.yaml"][..],
+        &["failover.yaml", "pool-secrets.yaml"],
+        &["observe-only.yaml", "pool-secrets.yaml"],
+        &["low-latency.yaml", "pool-secrets.yaml"],
+    ] {
+        let manifest = example(files);
+        assert!(validate(&manifest, &Hosts::default()).is_ok(), "{files:?}");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_none_is_told_with_its_field_for_every_server() {
+    let edit = |text: String| {
+        text.replace(
+            "    encryption: Required",
+            "    ca: {secretRef: {name: broken}}\n    encryption: Required",
+        )
+    };
+    let path = |file: &str| format!("{}/../examples/{file}", env!("CARGO_MANIFEST_DIR"));
+    let pool = edit(std::fs::read_to_string(path("pool.yaml")).expect("an example"));
+    let secrets = std::fs::read_to_string(path("pool-secrets.yaml")).expect("an example");
+    let broken = "apiVersion: v1\nkind: Secret\nmetadata: {name: broken, namespace: lync}\nstringData:\n  ca.crt: |\n    -----BEGIN CERTIFICATE-----\n    bm90IGEgY2VydGlmaWNhdGU=\n    -----END CERTIFICATE-----\n";
+    let manifest = load(&[
+        Source::Text { name: "chat.yaml".into(), text: pool },
+        Source::Text { name: "secrets.yaml".into(), text: secrets },
+        Source::Text { name: "broken.yaml".into(), text: broken.into() },
+    ])
+    .expect("a good manifest");
+    let problems = validate(&manifest, &Hosts::default()).expect_err("no certificate").0;
+    let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "spec.primary.database.ca",
+            "spec.primary.mirror.ca",
+            "spec.backup.database.ca",
+            "spec.backup.mirror.ca"
+        ]
+    );
+    assert!(
+        problems[0].to_string().starts_with("chat.yaml: spec.primary.database.ca: expected certificates")
+    );
+}
+
+#[cfg(not(feature = "kerberos"))]
+#[test]
+fn a_form_of_authentication_that_this_build_lacks_is_bad_input() {
+    let manifest = text("pool.yaml", |text| {
+        text.replace("authentication: Negotiate", "authentication: Kerberos")
+            .replace("    credentials: {secretRef: {name: pchat-shell}}", "")
+    });
+    let problems = validate(&manifest, &Hosts::default()).expect_err("no Kerberos").0;
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].expected.contains("--features kerberos"), "{}", problems[0]);
+}

@@ -1,0 +1,255 @@
+//! The driver over the real planner, against far ends in memory: it reaches the same end whatever fails on the way.
+
+#[path = "../../planner/tests/common/mod.rs"]
+mod common;
+mod golden;
+mod world;
+
+use std::time::Duration;
+
+use pchat_operator::reconcile::{Ending, StateFile};
+use pchat_operator::report::{Halt, Silent};
+use pchat_planner::journal::Phase;
+use pchat_planner::plan::{Reason, StepId};
+use pchat_planner::pool::{Mode, Side};
+
+use common::{Case, name, set, shared, whole};
+use world::{Fault, World, now};
+
+/// How an outcome ended.
+fn ending(outcome: Option<pchat_operator::reconcile::Outcome>) -> Ending {
+    outcome.expect("it was not killed").ending
+}
+
+fn reason(ending: &Ending) -> Option<Reason> {
+    match ending {
+        Ending::Halted(Halt::Planned(stop)) => Some(stop.reason),
+        _ => None,
+    }
+}
+
+/// The pool is where it was wanted, and a second run finds nothing to do.
+async fn converged_for_good(world: &World) {
+    let before = world.sent().len();
+    {
+        let mut case = world.case();
+        let transition = case.b().journal.transition.clone().expect("a transition");
+        assert_eq!(transition.phase, Phase::Closed);
+        assert_eq!(case.b().journal.owner, None);
+        assert!(case.db().serves());
+        assert!(case.b().secondary.is_none());
+    }
+    assert_eq!(ending(world.run("another").await), Ending::Converged);
+    assert_eq!(world.sent().len(), before, "the second run changed something");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_primary_site_is_failed_over_in_one_run() {
+    let world = World::new(Case::disaster());
+    assert_eq!(ending(world.run("here").await), Ending::Converged);
+    assert_eq!(
+        world.sent(),
+        [
+            StepId::TakeOwnership,
+            StepId::QuiesceLogShipping,
+            StepId::ApplyLogs,
+            StepId::RecoverDatabase,
+            StepId::SetPoolState,
+            StepId::SetActiveServers,
+            StepId::EstablishMirror,
+            StepId::RemoveLogShipping,
+            StepId::ReleaseOwnership,
+        ]
+    );
+    converged_for_good(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_killed_at_any_action_is_finished_by_the_next_one() {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        let mut killed = 0;
+        for at in 1.. {
+            let world = World::new(Case::disaster()).at(at, fault);
+            match world.run("first").await {
+                None => killed += 1,
+                Some(outcome) => {
+                    assert_eq!(outcome.ending, Ending::Converged);
+                    break;
+                }
+            }
+            assert_eq!(ending(world.run("second").await), Ending::Converged, "{fault:?} at action {at}");
+            converged_for_good(&world).await;
+        }
+        assert_eq!(killed, 9, "{fault:?}: one for each action");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_an_action_without_an_answer_is_looked_up_and_gone_on_from() {
+    for fault in [Fault::LostReply, Fault::LostRequest, Fault::NotSent, Fault::Fails] {
+        for at in 1..=9 {
+            let world = World::new(Case::disaster()).at(at, fault);
+            let outcome = world.run("here").await.expect("it was not killed");
+            assert_eq!(outcome.ending, Ending::Converged, "{fault:?} at action {at}");
+            assert_eq!(outcome.record.failures.len(), 1, "{fault:?} at action {at}");
+            let expected = if fault == Fault::LostReply { 9 } else { 10 };
+            assert_eq!(world.sent().len(), expected, "{fault:?} at action {at}: {:?}", world.sent());
+            converged_for_good(&world).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_lets_the_running_action_end_and_the_next_run_goes_on() {
+    for at in 1..=8 {
+        let world = World::new(Case::disaster()).at(at, Fault::Interrupt);
+        assert_eq!(ending(world.run("first").await), Ending::Interrupted, "at action {at}");
+        assert_eq!(world.sent().len(), at, "an action was begun after Ctrl-C");
+        assert_eq!(ending(world.run("second").await), Ending::Converged);
+        converged_for_good(&world).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_during_the_last_action_of_all_is_no_reason_to_say_that_it_is_not_done() {
+    let world = World::new(Case::disaster()).at(9, Fault::Interrupt);
+    assert_eq!(ending(world.run("first").await), Ending::Converged);
+}
+
+fn gap() -> Case {
+    // The second of four files is missing.
+    Case::disaster().with_files([
+        (name(0), whole(set(50, 100))),
+        (name(2), whole(set(200, 300))),
+        (name(3), shared(set(300, 400))),
+    ])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_left_by_itself_when_its_cause_goes_away_while_the_run_stays() {
+    let world = World::new(gap());
+    *world.on_news.lock().expect("no panic") = Some(Box::new(|case, number| {
+        if number == 3 {
+            let mut files = case.files().files.clone();
+            files.insert(name(1), shared(set(100, 200)));
+            *case = case.clone().with_files(files);
+        }
+    }));
+    let outcome = world.run_with("here", &Silent, None, &[], Duration::from_secs(600)).await;
+    assert_eq!(ending(outcome), Ending::Converged);
+    converged_for_good(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_an_end_when_its_time_is_up_and_the_digest_of_one_run_counts_in_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = || Some(StateFile::new(folder.path().join("chat.state.yaml")));
+    let world = World::new(gap());
+    let stopped = ending(world.run_with("first", &Silent, file(), &[], Duration::from_secs(20)).await);
+    assert_eq!(reason(&stopped), Some(Reason::LogChainGap));
+    let Ending::Halted(halt) = stopped else { panic!("it did not stop") };
+    let digest = halt.digest().expect("an approval resolves it").to_owned();
+    let sent = world.sent();
+    assert!(!sent.contains(&StepId::RecoverDatabase), "{sent:?}");
+
+    let other =
+        ending(world.run_with("second", &Silent, file(), &["0000-0000".into()], Duration::ZERO).await);
+    assert_eq!(reason(&other), Some(Reason::LogChainGap), "another digest accepts nothing");
+    // It is accepted by a run that dies at once; the one after it is not told again.
+    *world.case() = world.case().clone();
+    let third = world.run_with("third", &Silent, file(), &[digest], Duration::ZERO).await;
+    assert_eq!(ending(third), Ending::Converged);
+    let text = std::fs::read_to_string(folder.path().join("chat.state.yaml")).expect("a state file");
+    assert!(text.contains("phase: Closed"), "{text}");
+    assert!(!text.contains("approvals:"), "approvals end with their transition: {text}");
+    converged_for_good(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_that_always_fails_ends_in_a_named_stop() {
+    struct Stubborn(World);
+    impl pchat_operator::far_end::FarEnd for Stubborn {
+        async fn observe(
+            &self,
+            freshness: pchat_operator::far_end::Freshness,
+        ) -> pchat_planner::facts::Facts {
+            self.0.observe(freshness).await
+        }
+        async fn act(
+            &self,
+            order: pchat_operator::far_end::Order<'_>,
+            progress: &(dyn Fn(pchat_operator::far_end::Progress) + Send + Sync),
+        ) -> Result<pchat_operator::far_end::Done, pchat_operator::far_end::ActError> {
+            if order.step == StepId::SetPoolState {
+                return Err(pchat_operator::far_end::ActError::Failed {
+                    target: "the management shell on fe-ks1".into(),
+                    code: "Denied".into(),
+                    what: "Access is denied (Denied).".into(),
+                    remedy: "Add the account to CsAdministrator.".into(),
+                });
+            }
+            self.0.act(order, progress).await
+        }
+        async fn news(&self, at_most: Duration) {
+            self.0.news(at_most).await;
+        }
+    }
+    let far = Stubborn(World::new(Case::disaster()));
+    let pool = far.0.case().pool.clone();
+    let (keeper, _) = pchat_operator::reconcile::Keeper::open(None, &pool, "here", &[], now());
+    let (_interrupter, interrupt) = pchat_operator::reconcile::interrupts();
+    let settings = pchat_operator::reconcile::Settings { clock: now, ..Default::default() };
+    let driver = pchat_operator::reconcile::Driver::new(
+        &pool,
+        &far,
+        &pchat_planner::plan,
+        &Silent,
+        interrupt,
+        settings,
+        keeper,
+    );
+    let outcome = driver.run().await;
+    let Ending::Halted(Halt::Failing { step, tries, error }) = outcome.ending else {
+        panic!("{:?}", outcome.ending)
+    };
+    assert_eq!((step, tries), (StepId::SetPoolState, 6));
+    assert!(error.to_string().contains("CsAdministrator"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mode_that_does_not_allow_acting_changes_nothing_and_says_so() {
+    for mode in [Mode::Observe, Mode::Plan] {
+        let world = World::new(Case::disaster().with(|case| case.pool.mode = mode));
+        assert_eq!(ending(world.run("here").await), Ending::NotEnforced);
+        assert!(world.sent().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_field_turned_back_before_the_point_of_no_return_puts_log_shipping_back_to_work() {
+    let world = World::new(gap());
+    assert_eq!(reason(&ending(world.run("first").await)), Some(Reason::LogChainGap));
+    assert!(!world.case().b().secondary.as_ref().expect("log shipping").copy_job.enabled);
+    world.case().pool.active = Side::Primary;
+    let outcome = world.run("second").await.expect("it was not killed");
+    assert!(
+        world.case().b().secondary.as_ref().expect("log shipping").copy_job.enabled,
+        "{:?}",
+        outcome.ending
+    );
+    let transition = world.case().b().journal.transition.clone().expect("a transition");
+    assert_eq!(transition.phase, Phase::CalledOff);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_which_nothing_moves_for_very_long_is_a_stop() {
+    // The restore job never ends.
+    let world = World::new(Case::disaster());
+    world.case().b().secondary.as_mut().expect("log shipping").restore_job.running = true;
+    let outcome = world.run("here").await.expect("it was not killed");
+    match outcome.ending {
+        Ending::Halted(Halt::Stalled { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(!world.sent().contains(&StepId::ApplyLogs), "{:?}", world.sent());
+}

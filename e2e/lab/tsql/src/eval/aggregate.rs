@@ -8,15 +8,15 @@ use crate::types::{Row, Ty, Value};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-pub(super) fn grouped(rows: Vec<Row>, group: &Group, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
-    let mut groups: Vec<(Row, Vec<Row>)> = Vec::new();
+pub(super) fn grouped(rows: &[&Row], group: &Group, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
+    let mut groups: Vec<(Row, Vec<&Row>)> = Vec::new();
     let mut index: HashMap<Vec<Key>, usize> = HashMap::new();
     if group.keys.is_empty() {
         // Without GROUP BY there is one group, even of no rows.
-        groups.push((Vec::new(), rows));
+        groups.push((Vec::new(), rows.to_vec()));
     } else {
         for row in rows {
-            let line = evaluate(group.keys.iter(), cx, &Env { row: &row, up })?;
+            let line = evaluate(group.keys.iter(), cx, &Env { row, up })?;
             let at = *index.entry(keys(&line)).or_insert_with(|| {
                 groups.push((line, Vec::new()));
                 groups.len() - 1
@@ -27,7 +27,7 @@ pub(super) fn grouped(rows: Vec<Row>, group: &Group, cx: &Ctx<'_>, up: Option<&E
     let mut out = Vec::with_capacity(groups.len());
     for (mut line, rows) in groups {
         for aggregate in &group.aggregates {
-            line.push(aggregated(aggregate, &rows.iter().collect::<Vec<_>>(), cx, up)?);
+            line.push(aggregated(aggregate, &rows, cx, up)?);
         }
         out.push(line);
     }

@@ -9,6 +9,7 @@ use crate::plan::{Ex, From, Join, Plan, PlanBody, Pred, SelectPlan};
 use crate::types::{Row, Value};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// A value as GROUP BY, DISTINCT and joins tell values apart.
 #[derive(PartialEq, Eq, Hash, Clone)]
@@ -110,15 +111,16 @@ pub(super) fn evaluate<'e>(exs: impl Iterator<Item = &'e Ex>, cx: &Ctx<'_>, env:
 }
 
 fn select_rows(select: &SelectPlan, plan: &Plan, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
-    let mut rows = source(&select.from, cx, up)?;
-    if let Some(filter) = &select.filter {
-        rows = kept(rows, filter, cx, up)?;
-    }
-    if let Some(group) = &select.group {
-        rows = grouped(rows, group, cx, up)?;
-    }
+    let found = source(&select.from, cx, up)?;
+    // Rows are copied as late as possible: views of a busy msdb are long and wide.
+    let mut rows = match (&select.filter, &select.group) {
+        (None, None) => Arc::unwrap_or_clone(found),
+        (Some(filter), None) => kept(&found, filter, cx, up)?.into_iter().cloned().collect(),
+        (None, Some(group)) => grouped(&found.iter().collect::<Vec<_>>(), group, cx, up)?,
+        (Some(filter), Some(group)) => grouped(&kept(&found, filter, cx, up)?, group, cx, up)?,
+    };
     if let Some(having) = &select.having {
-        rows = kept(rows, having, cx, up)?;
+        rows = kept(&rows, having, cx, up)?.into_iter().cloned().collect();
     }
     for window in &select.windows {
         windowed(window, &mut rows, cx, up)?;
@@ -216,22 +218,22 @@ fn cut(rows: &mut Vec<(Row, Row)>, select: &SelectPlan, cx: &Ctx<'_>) -> Result<
     Ok(())
 }
 
-fn kept(rows: Vec<Row>, pred: &Pred, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
+fn kept<'r>(rows: &'r [Row], pred: &Pred, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<&'r Row>> {
     let mut out = Vec::new();
     for row in rows {
-        if truth(pred, cx, &Env { row: &row, up })? == Some(true) {
+        if truth(pred, cx, &Env { row, up })? == Some(true) {
             out.push(row);
         }
     }
     Ok(out)
 }
 
-fn source(from: &From, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
-    Ok(match from {
+fn source(from: &From, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Arc<Vec<Row>>> {
+    Ok(Arc::new(match from {
         From::One => vec![Vec::new()],
-        From::Host(name) => cx.rows(name)?.to_vec(),
+        From::Host(name) => return cx.rows(name),
         From::Temp(name) => match cx.temps.temp_rows(name) {
-            Some(rows) => rows.to_vec(),
+            Some(rows) => return Ok(rows),
             None => return Err(SqlError::new(208, &[name])),
         },
         From::Values(list) => {
@@ -246,8 +248,8 @@ fn source(from: &From, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
         From::Join(join) => joined(join, cx, up)?,
         From::Apply { outer, left, right, width } => {
             let mut out = Vec::new();
-            for row in source(left, cx, up)? {
-                let found = rows(right, cx, Some(&Env { row: &row, up }))?;
+            for row in source(left, cx, up)?.iter() {
+                let found = rows(right, cx, Some(&Env { row, up }))?;
                 if found.is_empty() && *outer {
                     out.push(row.iter().cloned().chain(std::iter::repeat_n(Value::Null, *width)).collect());
                 }
@@ -255,7 +257,7 @@ fn source(from: &From, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
             }
             out
         }
-    })
+    }))
 }
 
 fn joined(join: &Join, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
@@ -275,7 +277,7 @@ fn joined(join: &Join, cx: &Ctx<'_>, up: Option<&Env<'_>>) -> Result<Vec<Row>> {
     let all: Vec<usize> = if hashed { Vec::new() } else { (0..right.len()).collect() };
     let mut matched = vec![false; right.len()];
     let mut out = Vec::new();
-    for row in &left {
+    for row in left.iter() {
         let candidates: &[usize] = if hashed {
             let key = evaluate(join.keys.iter().map(|k| &k.0), cx, &Env { row, up })?;
             if key.iter().any(Value::is_null) { &[] } else { index.get(&keys(&key)).map_or(&[][..], |v| v) }

@@ -179,4 +179,66 @@ mod tests {
             assert!(context.step(&challenge).is_err(), "{length}");
         }
     }
+
+    /// A challenge as an honest server makes it.
+    fn honest_challenge(negotiate: Vec<u8>) -> Vec<u8> {
+        let mut server = Ntlm::new();
+        let mut credentials = server
+            .acquire_credentials_handle()
+            .with_credential_use(CredentialUse::Inbound)
+            .execute(&mut server)
+            .unwrap()
+            .credentials_handle;
+        let mut input = [SecurityBuffer::new(negotiate, BufferType::Token)];
+        let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
+        let builder = server
+            .accept_security_context()
+            .with_credentials_handle(&mut credentials)
+            .with_context_requirements(sspi::ServerRequestFlags::ALLOCATE_MEMORY)
+            .with_target_data_representation(DataRepresentation::Native)
+            .with_input(&mut input)
+            .with_output(&mut output);
+        server.accept_security_context_impl(builder).unwrap().resolve_to_result().unwrap();
+        let [token] = output;
+        token.buffer
+    }
+
+    #[test]
+    fn a_challenge_bent_at_random_and_the_messages_after_it_never_panic() {
+        let seed = std::env::var("PSRP_SEED")
+            .ok()
+            .and_then(|s| s.parse().ok())
+            .unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+        println!("PSRP_SEED={seed}");
+        let mut state = seed | 1;
+        let mut next = |n: usize| {
+            // xorshift64, as in the codec's test.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % n as u64) as usize
+        };
+        let mut passed = 0;
+        for round in 0..1_000 {
+            let mut context = NtlmContext::new("D\\u", "p", "h", Some(&[1; 32]), round % 2 == 0).unwrap();
+            let mut challenge = honest_challenge(context.step(&[]).unwrap());
+            for _ in 0..next(4) {
+                let at = next(challenge.len());
+                match next(4) {
+                    0 => challenge.truncate(at.max(1)),
+                    1 => challenge.push(next(256) as u8),
+                    _ => challenge[at] = [0, 1, 0x7f, 0x80, 0xff, next(256) as u8][next(6)],
+                }
+            }
+            if context.step(&challenge).is_err() {
+                continue;
+            }
+            passed += 1;
+            let _ = context.seal(vec![7; next(100)]);
+            let noise: Vec<u8> = (0..next(100)).map(|_| next(256) as u8).collect();
+            let body = sealed::write(sealed::SPNEGO, noise.len(), &[1; SIGNATURE], &noise);
+            assert!(context.unseal(&body).is_err());
+        }
+        assert!(passed > 100, "only {passed} challenges were taken");
+    }
 }

@@ -27,11 +27,18 @@ pub struct Env {
     pub files: Vec<FileDef>,
     pub start: Vec<World>,
     /// Rules taken out, to see the check find it.
-    pub without: Option<Rule>,
+    pub without: &'static [Rule],
     /// Whether `maxDataLossMinutes` is declared.
     pub limit: bool,
     /// Check from each state that the operator alone drains it.
     pub drains: bool,
+}
+
+impl Env {
+    /// Whether a rule holds here.
+    pub fn has(&self, rule: Rule) -> bool {
+        !self.without.contains(&rule)
+    }
 }
 
 pub fn exec(declared: Side) -> Exec {
@@ -74,6 +81,7 @@ pub fn disaster() -> World {
         pool: PoolState::Normal,
         ours_active: false,
         settled: false,
+        deaf: false,
         readers: false,
         mirrored: false,
         store_ok: true,

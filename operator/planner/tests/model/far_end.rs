@@ -8,7 +8,7 @@ use super::env::Env;
 use super::view::{name_of, now, pos};
 use super::world::*;
 
-/// A guard of the far end, or a habit of the planner, that can be taken out to see the check miss it.
+/// A guard of the far end, or something that the planner rests on, which can be taken out to see the check miss it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A request past its expiry does nothing.
@@ -19,37 +19,37 @@ pub enum Rule {
     ListAgain,
     /// The exact position is compared.
     ExactPosition,
+    /// A transition is written only over the one that it was planned from.
+    ExactJournal,
     /// The record is written before the RESTORE.
     RecordFirst,
     /// Evidence is written before log shipping is touched.
     EvidenceFirst,
     /// Releasing removes the owner.
     OwnerRemoved,
-    /// A transition is written only over the one that it was planned from.
-    ExactJournal,
-    /// Quiescing needs a copy that waits for log.
-    QuiesceOnlyRestoring,
     /// Sessions are ended only of a copy that waits for log.
     KillOnlyReaders,
-    /// An approval is written under a new token.
-    FreshToken,
-    /// A listing that can't be proved is unknown.
+    /// A listing that can't be proved is unknown, not empty.
     EmptyIsUnknown,
     /// Both partners must have been silent for `silentFor`.
     SilentFor,
-    /// A mirror that answers holds commits.
-    MirrorLooked,
+    /// A side that serves is seen to serve.
+    ServingSeen,
+    /// A mirror that answers is seen to answer.
+    MirrorSeen,
     /// An ONLINE copy needs provenance.
     Provenance,
     /// A run takes over only from the owner of its first look.
     FirstLook,
     /// Log shipping runs again when a failover is called off.
     Resume,
+    /// What is safe ends at the start of a backup.
+    StartOfBackup,
 }
 
 /// Applies a request; false if it was refused.
 pub fn arrive(env: &Env, w: &mut World, msg: &Msg) -> bool {
-    let on = |rule| env.without != Some(rule);
+    let on = |rule| env.has(rule);
     let cmdlet = matches!(
         msg.action,
         Action::SetPoolState { .. } | Action::SetActiveServers { .. } | Action::EstablishMirror { .. }
@@ -105,7 +105,7 @@ fn written(action: &Action) -> Option<&Transition> {
 }
 
 fn effect(env: &Env, w: &mut World, msg: &Msg) -> bool {
-    let on = |rule| env.without != Some(rule);
+    let on = |rule| env.has(rule);
     let mark = now(w);
     let waits = w.db.copy != Copy::Online;
     match &msg.action {
@@ -116,9 +116,7 @@ fn effect(env: &Env, w: &mut World, msg: &Msg) -> bool {
             true
         }
         Action::QuiesceLogShipping { transition, .. } => {
-            let Some(s) = w.shipping.as_mut().filter(|_| waits || !on(Rule::QuiesceOnlyRestoring)) else {
-                return false;
-            };
+            let Some(s) = w.shipping.as_mut() else { return false };
             (s.copy_enabled, s.restore_enabled) = (false, false);
             if on(Rule::EvidenceFirst) {
                 w.journal.transition = Some(transition.clone());
@@ -128,7 +126,7 @@ fn effect(env: &Env, w: &mut World, msg: &Msg) -> bool {
             true
         }
         Action::ResumeLogShipping { transition, .. } => {
-            let Some(s) = w.shipping.as_mut().filter(|_| waits) else { return false };
+            let Some(s) = w.shipping.as_mut() else { return false };
             (s.copy_enabled, s.restore_enabled) = (true, true);
             w.journal.transition = Some(transition.clone());
             true
@@ -255,7 +253,7 @@ pub fn stale(env: &Env, w: &World) -> bool {
 }
 
 fn recover(env: &Env, w: &mut World, msg: &Msg) -> bool {
-    let on = |rule| env.without != Some(rule);
+    let on = |rule| env.has(rule);
     let Action::RecoverDatabase { at, source, known, must, transition } = &msg.action else { return false };
     if on(Rule::ListAgain) && source.is_some() {
         let listed: Vec<String> = (0..w.files.len())

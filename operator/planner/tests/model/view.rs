@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::*;
-use pchat_planner::journal::{Epoch, Recovery, Run};
+use pchat_planner::journal::{Epoch, Run};
 use pchat_planner::lsn::{Lsn, Position};
 use pchat_planner::plan::Plan;
 use pchat_planner::pool::{LogSource, Pool};
@@ -41,10 +41,7 @@ fn known<T>(w: &World, value: T) -> Fact<T> {
 pub fn pool(env: &Env, w: &World, i: usize) -> Pool {
     let mut pool = common::pool();
     pool.active = w.execs[i].declared;
-    pool.silent_for = match env.without {
-        Some(Rule::SilentFor) => SignedDuration::ZERO,
-        _ => SignedDuration::from_secs(TICK),
-    };
+    pool.silent_for = SignedDuration::from_secs(if env.has(Rule::SilentFor) { TICK } else { 0 });
     pool.max_data_loss = env.limit.then_some(SignedDuration::from_mins(1));
     if w.source_declared {
         pool.log_source = Some(source());
@@ -58,13 +55,15 @@ fn source() -> LogSource {
 
 pub fn run(env: &Env, w: &World, i: usize) -> Run {
     let e = &w.execs[i];
-    let first_look = match env.without {
-        Some(Rule::FirstLook) => Some(w.journal.owner.as_ref().map(|o| o.epoch.clone())),
-        _ => e.first_look.clone(),
+    let owner = || Some(w.journal.owner.as_ref().map(|o| o.epoch.clone()));
+    let (first_look, epoch) = match env.has(Rule::FirstLook) {
+        true => (e.first_look.clone(), e.epoch.clone()),
+        // Each look is a first one.
+        false => (owner(), e.epoch.clone().filter(|e| owner() == Some(Some(e.clone())))),
     };
     Run {
         executor: format!("executor {i}"),
-        epoch: if env.without == Some(Rule::FirstLook) { None } else { e.epoch.clone() },
+        epoch,
         next_epoch: token(w, i),
         next_transition: Uuid::from_u128(
             0x7A_0000 + ((i as u128) << 16) + ((e.life as u128) << 8) + e.tokens as u128,
@@ -91,7 +90,8 @@ fn peer(env: &Env, w: &World, i: usize, k: usize) -> InstanceFacts {
         db
     };
     let mut f = match w.peers[k] {
-        Peer::Mirror if env.without == Some(Rule::MirrorLooked) => common::silent(0),
+        Peer::Mirror if !env.has(Rule::MirrorSeen) => common::silent(0),
+        Peer::Serves if !env.has(Rule::ServingSeen) => common::silent(0),
         Peer::Serves => answers("SQL-TP", Some(online(common::database(DatabaseState::Online)))),
         Peer::Mirror => {
             let mut db = common::database(DatabaseState::Restoring);
@@ -117,7 +117,7 @@ fn peer(env: &Env, w: &World, i: usize, k: usize) -> InstanceFacts {
     f
 }
 
-fn database(w: &World) -> Database {
+fn database(env: &Env, w: &World) -> Database {
     let online = w.db.copy == Copy::Online;
     let mut db = common::database(match w.db.copy {
         Copy::Restoring => DatabaseState::Restoring,
@@ -126,38 +126,28 @@ fn database(w: &World) -> Database {
     db.standby = w.db.copy == Copy::Standby;
     let at = pos(&w.db);
     db.position = if online { Err("NULL while ONLINE".into()) } else { Ok(at) };
+    let point = match env.has(Rule::Provenance) {
+        true => at.lsn,
+        // As if it had been recovered where the shipped files end.
+        false => Lsn(env.files.last().map_or(0, |f| u128::from(f.last))),
+    };
     db.recovered =
-        online.then(|| Recovered { fork: fork(0xBB), from_fork: Some(at.fork), fork_point: Some(at.lsn) });
+        online.then(|| Recovered { fork: fork(0xBB), from_fork: Some(at.fork), fork_point: Some(point) });
     db.mirroring = if w.mirrored { on(Role::Principal) } else { None };
     db.last_restored = w.db.last.map(|i| RestoredBackup {
         file: name_of(usize::from(i)),
         last_lsn: at.lsn,
         fork: at.fork,
-        started: t(i64::from(w.db.lsn)),
+        started: t(i64::from(w.db.lsn) + if env.has(Rule::StartOfBackup) { 0 } else { 30 }),
     });
     db
 }
 
 fn backup(env: &Env, w: &World) -> InstanceFacts {
-    let mut f = answers("SQL-KS1", Some(database(w)));
+    let mut f = answers("SQL-KS1", Some(database(env, w)));
     let s = state_of(&mut f);
     s.clock = now(w);
     s.journal = w.journal.clone();
-    if env.without == Some(Rule::Provenance)
-        && w.db.copy == Copy::Online
-        && let Some(t) = s.journal.transition.as_mut()
-    {
-        let p = pos(&w.db);
-        let (safe_until, at_most_until, silent_since) = (None, None, None);
-        t.recovery = Some(Recovery {
-            lsn: p.lsn,
-            fork: p.fork,
-            last_file: None,
-            safe_until,
-            at_most_until,
-            silent_since,
-        });
-    }
     s.secondary = w.shipping.map(|sh| {
         let mut x = common::secondary();
         (x.copy_job.enabled, x.copy_job.running) = (sh.copy_enabled, sh.copy_running);
@@ -171,7 +161,7 @@ fn backup(env: &Env, w: &World) -> InstanceFacts {
     if w.readers {
         s.sessions.push(session(70, "report"));
     }
-    if w.db.copy == Copy::Online && w.ours_active && w.settled {
+    if w.db.copy == Copy::Online && w.ours_active && w.settled && !w.deaf {
         s.sessions.extend([session(60, "pc-ks1"), session(61, "PC-KS2")]);
     }
     if w.shipping.is_some_and(|s| s.restore_running) {
@@ -192,6 +182,9 @@ fn backups(env: &Env, w: &World) -> Fact<Backups> {
         s.fork = fork(common::A + u128::from(d.fork));
         s.fork_point = d.point.map(|p| Lsn(u128::from(p)));
         s.started = born.map_or(s.started, time);
+        if !env.has(Rule::StartOfBackup) {
+            s.started = t(i64::from(d.last) + 30);
+        }
         s
     };
     let head = |look: Look, i: usize| match look {
@@ -210,9 +203,9 @@ fn backups(env: &Env, w: &World) -> Fact<Backups> {
     let names = |pick: fn(&BackupFile) -> bool| {
         files.iter().filter(|(_, f)| pick(f)).map(|(n, _)| n.clone()).collect::<Vec<_>>()
     };
-    let share = match (w.share_up, env.without) {
-        (true, _) | (false, Some(Rule::EmptyIsUnknown)) => known(w, names(|f| f.on_share.is_some())),
-        (false, _) => unknown("the network path was not found"),
+    let share = match w.share_up || !env.has(Rule::EmptyIsUnknown) {
+        true => known(w, names(|f| f.on_share.is_some())),
+        false => unknown("the network path was not found"),
     };
     let folder = known(w, names(|f| f.in_folder.is_some()));
     known(w, Backups { source: source(), share, folder, files })

@@ -174,6 +174,8 @@ pub struct World {
     pub pool: PoolState,
     pub ours_active: bool,
     pub settled: bool,
+    /// The chat servers never connect.
+    pub deaf: bool,
     pub readers: bool,
     pub mirrored: bool,
     pub store_ok: bool,

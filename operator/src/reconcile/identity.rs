@@ -5,14 +5,13 @@
 
 use jiff::Timestamp;
 use pchat_planner::facts::Facts;
-use pchat_planner::journal::{Asked, Epoch, Journal, Run};
+use pchat_planner::journal::{Asked, Epoch, Run};
 use pchat_planner::plan::{Action, StepId};
-use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
+use pchat_planner::pool::Pool;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The instance at which all executors meet.
-pub const MEETING_POINT: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
+use crate::report::journal;
 
 /// One run of an executor.
 #[derive(Clone, Debug)]
@@ -93,12 +92,6 @@ impl Identity {
             self.run.asked.push(Asked { transition, step, at });
         }
     }
-}
-
-/// The journal, if it was read.
-pub fn journal(facts: &Facts) -> Option<&Journal> {
-    let state = facts.instances.get(&MEETING_POINT)?.state.value()?;
-    state.journal_damage.is_none().then_some(&state.journal)
 }
 
 fn fresh_epoch() -> Epoch {

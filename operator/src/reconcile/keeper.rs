@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use pchat_planner::facts::Facts;
 use pchat_planner::pool::Pool;
 
-use super::identity::journal;
 use super::state_file::{Approval, StateFile, Stored};
+use crate::report::journal;
 
 /// The state file of a run, or none where the run keeps none.
 #[derive(Debug)]

@@ -20,17 +20,20 @@ use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
 use pchat_planner::pool::{Mode, Pool};
 
 use self::backoff::Backoff;
-pub use self::identity::{Identity, MEETING_POINT, default_executor, journal};
+pub use self::identity::{Identity, default_executor};
 pub use self::interrupt::{Interrupt, Interrupter, channel as interrupts};
 pub use self::keeper::Keeper;
 pub use self::state_file::StateFile;
 use self::tries::Tries;
 use crate::far_end::{ActError, FarEnd, Freshness, Order};
-use crate::report::{Halt, Record, Report, View};
+use crate::report::{Halt, Record, Report, View, journal};
 use crate::sql::refusal::RefusalCode;
 
 /// Pauses while waiting: the backup instance is asked at least this often.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// How long a run that was asked to stop still looks at what its last action has changed.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// The planner, as the driver calls it.
 pub type Planner<'a> = &'a (dyn Fn(&Pool, &Facts, &Run, Timestamp) -> Plan + Sync);
@@ -134,9 +137,14 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     pub async fn run(mut self) -> Outcome {
         let mut demand = Freshness::all_since(self.now());
         loop {
+            // What the last action brought about is worth a short look even when it is time to stop.
+            let grace = if self.record.steps.is_empty() { Duration::ZERO } else { LAST_LOOK };
             let facts = tokio::select! {
+                biased;
                 facts = self.far.observe(demand) => facts,
-                () = self.interrupt.wait() => return self.over(Ending::Interrupted),
+                () = async { self.interrupt.wait().await; tokio::time::sleep(grace).await } => {
+                    return self.over(Ending::Interrupted);
+                }
             };
             let next = self.take_in(facts);
             demand = Freshness::LATEST;

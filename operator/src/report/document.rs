@@ -13,8 +13,7 @@ use pchat_planner::pool::{Pool, Side};
 use serde::Serialize;
 
 use super::words::{capital, side_of};
-use super::{Halt, Record, View, header, left, seen, stop};
-use crate::reconcile::journal;
+use super::{Halt, Record, View, header, journal, left, seen, stop};
 
 /// The document.
 #[derive(Clone, Debug, Serialize)]
@@ -217,10 +216,6 @@ pub fn document(
 ) -> Document {
     let (pool, plan, record) = (view.pool, view.plan, view.record);
     let moving = plan.is_some_and(|plan| !matches!(plan.direction, Direction::Steady(_)));
-    let steps = match plan {
-        Some(plan) if moving || record.listing.is_empty() => &plan.steps,
-        _ => &record.listing,
-    };
     let loss = match plan {
         Some(plan) if moving => &plan.loss,
         _ => &record.loss,
@@ -256,7 +251,8 @@ pub fn document(
             remedy: stop::remedy(halt),
             digest: halt.digest().map(str::to_owned),
         }),
-        steps: steps
+        steps: record
+            .listing
             .iter()
             .map(|step| StepDocument {
                 step: step.clone(),

@@ -4,10 +4,8 @@
 use pchat_planner::plan::{Direction, StepId};
 use pchat_planner::pool::Side;
 
-use super::words::{Paint, bytes, capital, count, duration, time, wrap};
+use super::words::{Paint, WIDTH, bytes, capital, count, duration, time, wrap};
 use super::{Invocation, View, header, left};
-
-const WIDTH: usize = 118;
 
 /// The report.
 pub fn end(view: &View<'_>, invocation: &Invocation, paint: Paint) -> String {

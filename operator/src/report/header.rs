@@ -125,7 +125,10 @@ pub fn loss(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
         ),
         (_, _, at_least) => {
             let end = match at_least {
-                Some(at_least) => format!("at least until {}", time(at_least, now)),
+                Some(at_least) => {
+                    let length = loss.safe_until.map(|safe| whole(at_least.duration_since(safe)));
+                    format!("at least until {} ({} or more)", time(at_least, now), length.unwrap_or_default())
+                }
                 None => "for an unknown time".into(),
             };
             format!(

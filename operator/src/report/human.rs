@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pchat_planner::plan::{Direction, Next, StepId, StepState};
 
-use super::words::{Paint, capital, sentence, time};
+use super::words::{Paint, WIDTH, capital, sentence, time, wrap};
 use super::{Halt, Invocation, Report, View, header, steps, stop};
 use crate::far_end::{ActError, Progress};
 
@@ -86,7 +86,7 @@ impl Report for Lines {
             inner.direction = Some(plan.direction);
             inner.told.clear();
             for line in header::header(view) {
-                inner.say(&line);
+                inner.say(&wrap(&line, "", WIDTH));
             }
             if moving {
                 inner.say("");
@@ -101,8 +101,8 @@ impl Report for Lines {
         let mut in_order = true;
         for step in &view.record.listing {
             let tell = match step.state {
-                StepState::Done => true,
-                StepState::Skipped => in_order,
+                // What was so from the start is told in its turn.
+                StepState::Done | StepState::Skipped => in_order || view.record.steps.contains_key(&step.id),
                 _ => {
                     in_order = false;
                     inner.told.remove(&step.id);
@@ -157,7 +157,7 @@ impl Report for Lines {
         if inner.failure != key {
             inner.failure = key;
             let line = format!(
-                "  {} {:18} {} {} Looking again.",
+                "  {} {:18} {}: {} Looking again.",
                 self.paint.bad("!"),
                 super::words::step(step),
                 time(view.now, view.record.started),

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::plan::{Direction, Next, StepId, StepState};
 
-use super::words::{Paint, duration, sentence, time};
+use super::words::{Paint, WIDTH, duration, sentence, time, wrap};
 use super::{Halt, Invocation, Report, View, header, human, steps, stop};
 use crate::far_end::{ActError, Progress};
 
@@ -157,7 +157,7 @@ impl Report for Live {
                 line.abandon();
             }
             for line in header::header(view) {
-                self.say(&line);
+                self.say(&wrap(&line, "", WIDTH));
             }
             if moving {
                 self.say("");

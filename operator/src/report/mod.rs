@@ -18,6 +18,7 @@ pub mod words;
 
 use jiff::Timestamp;
 use pchat_planner::facts::Facts;
+use pchat_planner::journal::Journal;
 use pchat_planner::plan::{Plan, StepId};
 use pchat_planner::pool::Pool;
 
@@ -31,6 +32,7 @@ pub use self::seen::{observed, planned};
 pub use self::stop::{changed, interrupted, not_enforced, still_running, stop};
 pub use self::words::Paint;
 use crate::far_end::{ActError, Progress};
+use crate::observe::HOME;
 
 /// What there is to tell from, at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,12 @@ pub struct Invocation {
     pub again: String,
     /// Where the state file is.
     pub state_file: Option<String>,
+}
+
+/// The journal at the far end, if it was read.
+pub fn journal(facts: &Facts) -> Option<&Journal> {
+    let state = facts.instances.get(&HOME)?.state.value()?;
+    state.journal_damage.is_none().then_some(&state.journal)
 }
 
 /// Somebody who is told how a run goes.

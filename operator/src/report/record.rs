@@ -111,11 +111,15 @@ impl Record {
         if moving || self.listing.is_empty() {
             self.direction = Some(plan.direction);
             self.listing.clone_from(&plan.steps);
+            last_is_last(&mut self.listing);
         } else {
             // The transition is over: what this run began has had its effect.
             for step in &mut self.listing {
-                if self.steps.get(&step.id).is_some_and(|s| s.began.is_some()) {
+                if self.steps.get(&step.id).is_some_and(|s| s.began.is_some())
+                    && step.state != StepState::Done
+                {
                     step.state = StepState::Done;
+                    step.why.clone_from(&step.effect);
                 }
             }
         }
@@ -181,5 +185,18 @@ impl Record {
     /// Whether `step` was seen done, by this run or before it.
     pub fn is_done(&self, step: StepId) -> bool {
         self.listing.iter().any(|s| s.id == step && s.state == StepState::Done)
+    }
+}
+
+/// A transition that is not opened yet has nothing to close; that is no reason to call its last step done.
+fn last_is_last(listing: &mut [Step]) {
+    let done = |step: &Step| matches!(step.state, StepState::Done | StepState::Skipped);
+    if let Some((last, before)) = listing.split_last_mut()
+        && last.id == StepId::ReleaseOwnership
+        && done(last)
+        && !before.iter().all(done)
+    {
+        last.state = StepState::Pending;
+        last.why.clear();
     }
 }

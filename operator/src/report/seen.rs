@@ -7,11 +7,8 @@ use pchat_planner::facts::{
 use pchat_planner::plan::{Next, Plan, StepState};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
-use super::words::{Paint, count, list, meaning, sentence, side_of, time, wrap};
-use super::{View, header, steps};
-use crate::reconcile::journal;
-
-const WIDTH: usize = 118;
+use super::words::{Paint, WIDTH, count, list, meaning, sentence, side_of, time, wrap};
+use super::{View, header, journal, steps};
 
 /// Everything that was seen.
 ///
@@ -66,11 +63,11 @@ fn would(view: &View<'_>, readiness: &Plan) -> String {
 
 /// What would be done.
 pub fn planned(view: &View<'_>, paint: Paint) -> String {
-    let mut out = header::header(view);
+    let mut out: Vec<String> = header::header(view).iter().map(|line| wrap(line, "", WIDTH)).collect();
     let Some(plan) = view.plan else { return out.join("\n") };
     if !plan.steps.is_empty() {
         out.push(String::new());
-        for step in &plan.steps {
+        for step in &view.record.listing {
             let text = match step.state {
                 StepState::Pending | StepState::Next => format!("{}: {}", step.target, step.effect),
                 _ => step.why.clone(),
@@ -85,7 +82,7 @@ pub fn planned(view: &View<'_>, paint: Paint) -> String {
     out.push(String::new());
     out.push(match &plan.next {
         Next::Converged => format!("Nothing to do: {}.", meaning(plan.rule)),
-        Next::Run(step, _) => format!("Next: {step:?}."),
+        Next::Run(step, _) => format!("Next: {step:?}. Nothing stands in the way."),
         Next::Wait { reason, message, .. } => {
             wrap(&format!("Next: wait ({reason:?}). {}", sentence(message)), "", WIDTH)
         }

@@ -4,11 +4,9 @@ use pchat_planner::journal::Phase;
 use pchat_planner::plan::{Direction, Next, StepId, StepState};
 use pchat_planner::pool::Mode;
 
-use super::words::{Paint, capital, list, meaning, sentence, time, whole, wrap};
-use super::{Halt, Invocation, View};
-
-/// Columns of a paragraph.
-const WIDTH: usize = 118;
+use super::words::{Paint, WIDTH, capital, list, meaning, opening, sentence, time, whole, wrap};
+use super::{Halt, Invocation, View, journal};
+use crate::observe::HOME;
 
 /// A stop.
 pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint) -> String {
@@ -58,8 +56,8 @@ fn headline(halt: &Halt) -> String {
 /// What stopped it.
 pub fn message(view: &View<'_>, halt: &Halt) -> String {
     match halt {
-        Halt::Planned(stop) => sentence(&stop.message),
-        Halt::Failing { error, .. } => sentence(&error.to_string()),
+        Halt::Planned(stop) => opening(&sentence(&stop.message), &[&view.pool.database]),
+        Halt::Failing { error, .. } => opening(&sentence(&error.to_string()), &[&view.pool.database]),
         Halt::WithoutEffect { effect, .. } if effect.is_empty() => {
             "The far end confirms the action, and looking again finds nothing changed.".into()
         }
@@ -81,7 +79,11 @@ pub fn message(view: &View<'_>, halt: &Halt) -> String {
 /// What to do.
 pub fn remedy(halt: &Halt) -> String {
     match halt {
-        Halt::Planned(stop) => sentence(&stop.remedy),
+        // The command that approves is told on a line of its own.
+        Halt::Planned(stop) => match (&stop.digest, stop.remedy.rsplit_once(" To ")) {
+            (Some(digest), Some((before, last))) if last.contains(digest.as_str()) => sentence(before),
+            _ => sentence(&stop.remedy),
+        },
         // A failure's own sentence ends with its remedy.
         Halt::Failing { .. } => String::new(),
         Halt::WithoutEffect { .. } => {
@@ -101,8 +103,7 @@ pub fn changed(view: &View<'_>) -> String {
         .filter(|s| record.steps.contains_key(&s.id))
         .map(|s| format!("{:?}", s.id))
         .collect();
-    let journal = view.facts.and_then(crate::reconcile::journal);
-    let open = journal.and_then(|j| j.transition.as_ref()).filter(|t| t.is_open());
+    let open = view.facts.and_then(journal).and_then(|j| j.transition.as_ref()).filter(|t| t.is_open());
     let database = &view.pool.database;
     let target = &view.pool.backup.database;
     let mut parts = Vec::new();
@@ -151,7 +152,7 @@ pub fn interrupted(view: &View<'_>, invocation: &Invocation, paint: Paint) -> St
 
 /// Jobs at the far end that go on without the run.
 pub fn still_running(view: &View<'_>) -> Option<String> {
-    let state = view.facts?.instances.get(&crate::reconcile::MEETING_POINT)?.state.value()?;
+    let state = view.facts?.instances.get(&HOME)?.state.value()?;
     let secondary = state.secondary.as_ref()?;
     let jobs: Vec<&str> = [&secondary.copy_job, &secondary.restore_job]
         .into_iter()

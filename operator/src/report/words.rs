@@ -7,6 +7,9 @@ use pchat_planner::facts::PoolState;
 use pchat_planner::plan::{Reason, StepId};
 use pchat_planner::pool::Side;
 
+/// Columns of a paragraph.
+pub const WIDTH: usize = 110;
+
 /// `23:41:07 UTC`, with the date when it is not that of `now`.
 pub fn time(at: Timestamp, now: Timestamp) -> String {
     let (at, now) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
@@ -82,6 +85,17 @@ pub fn capital(text: &str) -> String {
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
         None => String::new(),
+    }
+}
+
+/// The beginning of a paragraph: a capital letter, unless the first word is a name that is spelled otherwise.
+pub fn opening(text: &str, names: &[&str]) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let word = first.trim_end_matches([',', ';', ':']);
+    if word.chars().all(char::is_alphabetic) && !names.contains(&word) {
+        capital(text)
+    } else {
+        text.to_owned()
     }
 }
 

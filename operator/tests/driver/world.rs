@@ -19,7 +19,7 @@ use pchat_planner::lsn::Position;
 use pchat_planner::plan::{Action, StepId};
 use tokio::sync::Notify;
 
-use crate::common::{self, B, BM, Case, fork, known, on, state_of, t};
+use crate::common::{self, B, BM, Case, known, on, state_of, t};
 
 thread_local! {
     static SECONDS: Cell<i64> = const { Cell::new(1001) };
@@ -339,9 +339,4 @@ impl Write for Page {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// Same fork as the story's, for tests that add files.
-pub fn story_fork() -> pchat_planner::lsn::Fork {
-    fork(common::A)
 }

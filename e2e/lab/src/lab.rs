@@ -175,6 +175,11 @@ impl Lab {
         self.inner.world.lock().timeline.critical_path()
     }
 
+    /// The same as the far ends really took on this machine.
+    pub fn critical_path_measured(&self) -> Duration {
+        self.inner.world.lock().timeline.critical_path_measured()
+    }
+
     /// Mutating statements and cmdlets of clients since the last `mark`.
     pub fn mutations(&self) -> u64 {
         self.inner.world.lock().timeline.mutations()

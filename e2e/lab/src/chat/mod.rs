@@ -93,7 +93,7 @@ impl Default for Pace {
         Self {
             message: Duration::from_millis(100),
             ping: Duration::from_secs(1),
-            patience: Duration::from_millis(500),
+            patience: Duration::from_secs(2),
         }
     }
 }

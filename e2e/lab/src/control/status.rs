@@ -19,10 +19,7 @@ pub fn state(w: &World) -> Value {
         "store": w.store,
         "reach": w.reach,
         "files": files(w),
-        "timeline": {
-            "critical_path_ms": u64::try_from(w.timeline.critical_path().as_millis()).unwrap_or(u64::MAX),
-            "mutations": w.timeline.mutations(),
-        },
+        "timeline": paths(w),
     })
 }
 
@@ -104,13 +101,20 @@ pub fn ledger(w: &World) -> Value {
     })
 }
 
+fn paths(w: &World) -> Value {
+    let ms = |d: std::time::Duration| d.as_secs_f64() * 1000.0;
+    json!({
+        "critical_path_ms": ms(w.timeline.critical_path()),
+        "critical_path_measured_ms": ms(w.timeline.critical_path_measured()),
+        "mutations": w.timeline.mutations(),
+    })
+}
+
 /// The operations since the mark.
 pub fn timeline(w: &World) -> Value {
-    json!({
-        "critical_path_ms": u64::try_from(w.timeline.critical_path().as_millis()).unwrap_or(u64::MAX),
-        "mutations": w.timeline.mutations(),
-        "entries": w.timeline.entries(),
-    })
+    let mut all = paths(w);
+    all["entries"] = json!(w.timeline.entries());
+    all
 }
 
 /// The statement log of a server.

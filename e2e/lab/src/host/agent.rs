@@ -4,10 +4,10 @@
 //! locking as any other. A job of a host that dies is gone without a trace; it must never outlive its host.
 
 use crate::world::agent::Work;
-use crate::world::restore::Restoring;
 use crate::world::timeline::Operation;
 use crate::world::{Shared, files};
 use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Looks for due jobs until the lab ends, and lets replicas and mirrors catch up.
@@ -65,12 +65,16 @@ impl Run {
     }
 
     async fn spend(&self, operation: Operation, what: String) {
+        self.spend_since(Instant::now(), operation, what).await;
+    }
+
+    async fn spend_since(&self, begin: Instant, operation: Operation, what: String) {
         let (time, server) = {
             let w = self.world.lock();
             (w.service_time(operation), w.servers[self.server].address())
         };
-        tokio::time::sleep(time).await;
-        self.world.lock().note(operation, server, what, false);
+        tokio::time::sleep_until(begin + time).await;
+        self.world.lock().note(operation, server, what, begin.elapsed(), false);
     }
 }
 
@@ -126,8 +130,11 @@ async fn backup(run: &Run, id: Uuid) -> Result<String, String> {
 
 async fn copy(run: &Run, id: Uuid) -> Result<String, String> {
     let mut count = 0;
-    while run.goes_on() {
-        let Some(next) = run.world.lock().copy_job(run.server, id)? else { break };
+    let found = run.world.lock().copy_job(run.server, id)?;
+    for next in found {
+        if !run.goes_on() {
+            break;
+        }
         run.world.lock().copy_begin(&next)?;
         run.spend(Operation::CopyFile, format!("copy of {}", next.name)).await;
         if !run.goes_on() {
@@ -141,19 +148,23 @@ async fn copy(run: &Run, id: Uuid) -> Result<String, String> {
 
 async fn restore(run: &Run, id: Uuid) -> Result<String, String> {
     let mut count = 0;
-    while run.goes_on() {
-        let (path, verb, rolling): (String, &str, Restoring) = {
+    let found = run.world.lock().restore_job(run.server, id)?;
+    for path in found {
+        if !run.goes_on() {
+            break;
+        }
+        let begin = Instant::now();
+        let rolling = {
             let mut w = run.world.lock();
-            let Some(request) = w.restore_job(run.server, id)? else { break };
+            let Some(request) = w.restore_job_step(run.server, id, &path)? else { continue };
             if let Some(key) = w.restore_job_ends_readers(run.server, id) {
                 w.end_sessions_in(key);
             }
-            let path = request.path.clone().unwrap_or_default();
-            let verb = request.verb();
-            (path, verb, w.begin_restore(run.server, run.spid, request).map_err(told)?)
+            w.begin_restore(run.server, run.spid, request).map_err(told)?
         };
+        let verb = rolling.request.verb();
         show(run, Some(verb));
-        run.spend(Operation::RestoreLog, format!("{verb} from {path}")).await;
+        run.spend_since(begin, Operation::RestoreLog, format!("{verb} from {path}")).await;
         show(run, None);
         let same_life = run.same_life();
         let mut w = run.world.lock();

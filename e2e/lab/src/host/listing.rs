@@ -86,5 +86,5 @@ async fn wait(host: &mut LabHost, path: &str) {
     if let Some(hang) = hang {
         tokio::time::sleep(hang).await;
     }
-    host.spend(Operation::Listing, format!("listing of {path}")).await;
+    host.spend(tokio::time::Instant::now(), Operation::Listing, format!("listing of {path}")).await;
 }

@@ -13,6 +13,7 @@ use crate::world::timeline::Operation;
 use pchat_tsql::host::{Device, Media, MediaKind};
 use pchat_tsql::types::Rowset;
 use pchat_tsql::{Event, Sink, Value};
+use tokio::time::Instant;
 
 /// Options that change nothing that the lab shows.
 const HARMLESS: &[&str] = &[
@@ -130,6 +131,7 @@ async fn restore(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result
     if let Some(path) = &path {
         host.wait_for_dead_path(path).await;
     }
+    let begin = Instant::now();
     // A RESTORE LOG or DATABASE that ends in RECOVERY, or leaves FROM out, needs a file or a finished chain.
     if path.is_none() && end != End::Recovery {
         return Err(fail(unsupported("RESTORE without a file WITH NORECOVERY or STANDBY")));
@@ -156,7 +158,7 @@ async fn restore(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result
     };
     let rolling = Rolling { world: host.world.clone(), running: Some(running) };
     host.set_request(Some((verb, id, time)));
-    host.spend(operation, format!("{verb} {database} {}", path.as_deref().unwrap_or(""))).await;
+    host.spend(begin, operation, format!("{verb} {database} {}", path.as_deref().unwrap_or(""))).await;
     let done = rolling.finish();
     host.set_request(None);
     done?;
@@ -194,6 +196,7 @@ async fn backup(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result<
     }
     host.effect(format!("{verb} {database} {path}")).await?;
     host.wait_for_dead_path(&path).await;
+    let begin = Instant::now();
     let request = Backup {
         log,
         database: database.clone(),
@@ -215,7 +218,7 @@ async fn backup(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result<
     };
     let mut copying = Copying { world: host.world.clone(), running: Some(running) };
     host.set_request(Some((verb, id, time)));
-    host.spend(Operation::Backup, format!("{verb} {database} {path}")).await;
+    host.spend(begin, Operation::Backup, format!("{verb} {database} {path}")).await;
     let done = match copying.running.take() {
         Some(w) => host.world.lock().finish_backup(w),
         None => Ok(()),
@@ -240,9 +243,10 @@ async fn inform(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result<
         return Err(fail(raise(262, &[&"CREATE DATABASE", &"master"])));
     }
     host.wait_for_dead_path(&path).await;
-    let server = host.server;
-    host.spend(Operation::Header, format!("{verb} {path}")).await;
-    let sets = host.world.lock().read_sets(server, &path).map_err(fail)?;
+    let (server, begin) = (host.server, Instant::now());
+    let sets = host.world.lock().read_sets(server, &path);
+    host.spend(begin, Operation::Header, format!("{verb} {path}")).await;
+    let sets = sets.map_err(fail)?;
     let position = media.value("FILE").and_then(Value::as_int);
     let version = pchat_tsql::Host::version(host);
     let pick = |sets: &[crate::world::backup_file::Set]| {

@@ -34,6 +34,7 @@ use pchat_tsql::time::Ticks;
 use pchat_tsql::types::Rowset;
 use pchat_tsql::{Column, Row, Sink, Value, Version, schema};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One session of one server.
@@ -161,11 +162,12 @@ impl LabHost {
         }
     }
 
-    /// Lets the service time of an operation pass and puts it on the timeline.
-    pub(crate) async fn spend(&self, operation: Operation, what: String) {
+    /// Lets the rest of an operation's service time pass and puts it on the timeline. What the lab itself did since
+    /// `begin` is part of that time, so that the time is the scenario's and not this machine's.
+    pub(crate) async fn spend(&self, begin: Instant, operation: Operation, what: String) {
         let (time, server) = self.read(|w, s| (w.service_time(operation), s.address()));
-        tokio::time::sleep(time).await;
-        self.world.lock().note(operation, server, what, true);
+        tokio::time::sleep_until(begin + time).await;
+        self.world.lock().note(operation, server, what, begin.elapsed(), true);
     }
 
     /// A path on a host that does not answer keeps its caller waiting.

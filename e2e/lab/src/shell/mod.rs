@@ -58,11 +58,13 @@ impl LabCmdlets {
             let w = self.world.lock();
             (w.service_time(operation), w.scenario.shell.host.clone())
         };
-        tokio::time::sleep(time).await;
+        let begin = tokio::time::Instant::now();
+        tokio::time::sleep_until(begin + time).await;
         let response = {
             let mut w = self.world.lock();
-            w.note(operation, shell, call.cmdlet.clone(), true);
-            answer(&mut w, call)
+            let response = answer(&mut w, call);
+            w.note(operation, shell, call.cmdlet.clone(), begin.elapsed(), true);
+            response
         };
         match after {
             After::Answer => {}

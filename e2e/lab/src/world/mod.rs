@@ -225,13 +225,21 @@ impl World {
         self.scenario.service_times.of(operation)
     }
 
-    /// Notes a finished operation on the timeline.
-    pub fn note(&mut self, operation: Operation, server: String, what: String, by_client: bool) {
+    /// Notes a finished operation on the timeline, with the time that it really took.
+    pub fn note(
+        &mut self,
+        operation: Operation,
+        server: String,
+        what: String,
+        took: Duration,
+        by_client: bool,
+    ) {
         let service = self.service_time(operation);
         let now = self.now();
-        let begin = now.checked_sub(service).unwrap_or(now);
+        let begin = now.checked_sub(took).unwrap_or(now);
         let service_ms = u64::try_from(service.as_millis()).unwrap_or(u64::MAX);
-        self.timeline.note(Entry { operation, server, what, begin, service_ms, by_client });
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.timeline.note(Entry { operation, server, what, begin, service_ms, took_us, by_client });
     }
 
     /// The ids of all chat messages that a copy holds.

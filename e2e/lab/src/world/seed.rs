@@ -146,17 +146,14 @@ impl World {
                 Backup { log: true, database: name.clone(), path, overwrite: true, ..Backup::default() };
             self.backup_now(principal, 0, log.clone()).map_err(told)?;
             self.backup_job_done(principal, primary_id, &log.path);
-            if n < l.copied
-                && let Some(copy) = self.copy_job(backup, id)?
-            {
-                self.copy_finish(backup, id, &copy)?;
-            }
-            if n < l.restored
-                && let Some(restore) = self.restore_job(backup, id)?
-            {
-                let path = restore.path.clone().unwrap_or_default();
+        }
+        for copy in self.copy_job(backup, id)?.iter().take(l.copied as usize) {
+            self.copy_finish(backup, id, copy)?;
+        }
+        for path in self.restore_job(backup, id)?.iter().take(l.restored as usize) {
+            if let Some(restore) = self.restore_job_step(backup, id, path)? {
                 self.restore_now(backup, 0, restore).map_err(told)?;
-                self.restore_job_done(backup, id, &path);
+                self.restore_job_done(backup, id, path);
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::restore::{End, Restore};
 use super::{Key, World};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// A file to be copied from the share.
@@ -37,6 +37,18 @@ pub fn time_in_name(name: &str) -> Option<Timestamp> {
         .to_zoned(TimeZone::UTC)
         .ok()
         .map(|z| z.timestamp())
+}
+
+const GONE: &str = "The secondary entry of this job does not exist any more.";
+
+/// Names of a folder that look like log backups of a database and are later than the last one.
+fn pending(folder: &Path, prefix: &str, last: &str) -> impl Iterator<Item = String> {
+    files::Files::list(folder).into_iter().filter(|(_, file)| *file).map(|(name, _)| name).filter(
+        move |name| {
+            let lower = name.to_lowercase();
+            lower.starts_with(prefix) && lower.ends_with(".trn") && *lower > *last
+        },
+    )
 }
 
 impl World {
@@ -74,10 +86,10 @@ impl World {
         }
     }
 
-    /// The next file of the copy job; `Ok(None)` when all are copied.
-    pub fn copy_job(&self, server: usize, secondary: Uuid) -> Result<Option<Copy>, String> {
+    /// The files that a run of the copy job finds uncopied, in order; those of one moment.
+    pub fn copy_job(&self, server: usize, secondary: Uuid) -> Result<Vec<Copy>, String> {
         let entry = self.servers[server].shipping.secondaries.iter().find(|s| s.id == secondary);
-        let entry = entry.ok_or("The secondary entry of this job does not exist any more.")?;
+        let entry = entry.ok_or(GONE)?;
         let place = |path: &str| match self.look(server, path) {
             Ok((real, Found::Folder)) => Ok(real),
             Ok(_) => Err(format!("Could not find {path}: {}", files::NO_PATH)),
@@ -86,19 +98,14 @@ impl World {
         let (share, folder) = (place(&entry.source)?, place(&entry.destination)?);
         let last = entry.last_copied.as_deref().map(base_name).unwrap_or("").to_lowercase();
         let prefix = format!("{}_", entry.primary_database.to_lowercase());
-        for (name, is_file) in files::Files::list(&share) {
-            let lower = name.to_lowercase();
-            if !is_file || !lower.starts_with(&prefix) || !lower.ends_with(".trn") || lower <= last {
-                continue;
-            }
-            let from = share.join(&name);
-            // The file that a backup is still writing is left for the next run.
-            if self.files.is_busy(&from) {
-                return Ok(None);
-            }
-            return Ok(Some(Copy { to: folder.join(&name), folder: entry.destination.clone(), from, name }));
-        }
-        Ok(None)
+        let pending = pending(&share, &prefix, &last).map(|name| Copy {
+            from: share.join(&name),
+            to: folder.join(&name),
+            folder: entry.destination.clone(),
+            name,
+        });
+        // The file that a backup is still writing is left for the next run.
+        Ok(pending.take_while(|c| !self.files.is_busy(&c.from)).collect())
     }
 
     /// Copies half of the file under its `.wrk` name.
@@ -122,53 +129,57 @@ impl World {
         Ok(())
     }
 
-    /// The next statement of the restore job with the file's name; `Ok(None)` when nothing is left.
-    pub fn restore_job(&self, server: usize, secondary: Uuid) -> Result<Option<Restore>, String> {
+    /// The paths that a run of the restore job finds in the copy folder, in order; those of one moment.
+    pub fn restore_job(&self, server: usize, secondary: Uuid) -> Result<Vec<String>, String> {
         let shipping = &self.servers[server].shipping;
-        let gone = "The secondary entry of this job does not exist any more.";
-        let entry = shipping.secondaries.iter().find(|s| s.id == secondary).ok_or(gone)?;
-        let target = shipping.databases.iter().find(|d| d.secondary == secondary).ok_or(gone)?;
-        let db = self.find(server, &target.database).ok_or("The secondary database does not exist.")?;
-        if db.state == State::Online && db.standby.is_none() {
-            return Err(format!("The secondary database {} is not in NORECOVERY or STANDBY.", db.name));
-        }
+        let entry = shipping.secondaries.iter().find(|s| s.id == secondary).ok_or(GONE)?;
+        let target = shipping.databases.iter().find(|d| d.secondary == secondary).ok_or(GONE)?;
         let folder = match self.look(server, &entry.destination) {
             Ok((real, Found::Folder)) => real,
             _ => return Err(format!("Could not access {}.", entry.destination)),
         };
         let last = target.last_restored.as_deref().map(base_name).unwrap_or("").to_lowercase();
         let prefix = format!("{}_", entry.primary_database.to_lowercase());
-        for (name, is_file) in files::Files::list(&folder) {
-            let lower = name.to_lowercase();
-            if !is_file || !lower.starts_with(&prefix) || !lower.ends_with(".trn") || lower <= last {
-                continue;
-            }
-            let path = join(&entry.destination, &name);
-            let delay = jiff::SignedDuration::from_mins(i64::from(target.restore_delay_min));
-            if time_in_name(&name).is_some_and(|t| t + delay > self.now()) {
-                return Ok(None);
-            }
-            // A file that lies wholly before the copy's position is skipped, as the agent does on 4326.
-            let sets = self.read_sets(server, &path).map_err(|e| e.text)?;
-            if sets.iter().all(|s| !s.incomplete && s.header.last <= db.next) {
-                continue;
-            }
-            let end = if target.standby {
-                End::Standby(join(&entry.destination, &format!("{}_undo.tuf", db.name)))
-            } else {
-                End::NoRecovery
-            };
-            let database = target.database.clone();
-            return Ok(Some(Restore {
-                log: true,
-                database,
-                path: Some(path),
-                position: 1,
-                end,
-                replace: false,
-            }));
+        let delay = jiff::SignedDuration::from_mins(i64::from(target.restore_delay_min));
+        let now = self.now();
+        let old_enough = |name: &String| time_in_name(name).is_none_or(|t| t + delay <= now);
+        let names = pending(&folder, &prefix, &last).take_while(old_enough);
+        Ok(names.map(|name| join(&entry.destination, &name)).collect())
+    }
+
+    /// The restore job's statement for a file; `Ok(None)` where the file lies wholly before the copy's position
+    /// (the agent skips it, as on 4326).
+    pub fn restore_job_step(
+        &self,
+        server: usize,
+        secondary: Uuid,
+        path: &str,
+    ) -> Result<Option<Restore>, String> {
+        let shipping = &self.servers[server].shipping;
+        let entry = shipping.secondaries.iter().find(|s| s.id == secondary).ok_or(GONE)?;
+        let target = shipping.databases.iter().find(|d| d.secondary == secondary).ok_or(GONE)?;
+        let db = self.find(server, &target.database).ok_or("The secondary database does not exist.")?;
+        if db.state == State::Online && db.standby.is_none() {
+            return Err(format!("The secondary database {} is not in NORECOVERY or STANDBY.", db.name));
         }
-        Ok(None)
+        let sets = self.read_sets(server, path).map_err(|e| e.text)?;
+        if sets.iter().all(|s| !s.incomplete && s.header.last <= db.next) {
+            return Ok(None);
+        }
+        let end = if target.standby {
+            End::Standby(join(&entry.destination, &format!("{}_undo.tuf", db.name)))
+        } else {
+            End::NoRecovery
+        };
+        let database = target.database.clone();
+        Ok(Some(Restore {
+            log: true,
+            database,
+            path: Some(path.to_owned()),
+            position: 1,
+            end,
+            replace: false,
+        }))
     }
 
     /// Notes a file that the restore job applied.

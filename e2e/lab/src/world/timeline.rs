@@ -55,6 +55,8 @@ pub struct Entry {
     pub begin: Timestamp,
     /// The fixed service time in milliseconds.
     pub service_ms: u64,
+    /// What it really took at the far end, in microseconds: this machine may be slower than the scenario.
+    pub took_us: u64,
     /// Asked for over the wire; the lab's own jobs and set-up are not on a client's path.
     pub by_client: bool,
 }
@@ -92,10 +94,18 @@ impl Timeline {
         &self.entries
     }
 
-    /// The sum of the service times that a failover cannot overlap.
+    fn critical(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.by_client && e.operation.critical())
+    }
+
+    /// The sum of the fixed service times that a failover cannot overlap.
     pub fn critical_path(&self) -> Duration {
-        let own = self.entries.iter().filter(|e| e.by_client && e.operation.critical());
-        Duration::from_millis(own.map(|e| e.service_ms).sum())
+        Duration::from_millis(self.critical().map(|e| e.service_ms).sum())
+    }
+
+    /// The same as the far ends really took.
+    pub fn critical_path_measured(&self) -> Duration {
+        Duration::from_micros(self.critical().map(|e| e.took_us).sum())
     }
 }
 
@@ -111,6 +121,7 @@ mod tests {
             what: String::new(),
             begin: Timestamp::UNIX_EPOCH,
             service_ms: 40,
+            took_us: 41_000,
             by_client,
         };
         let mut t = Timeline::default();
@@ -119,6 +130,7 @@ mod tests {
         t.note(entry(Operation::Header, true));
         t.note(entry(Operation::Recovery, true));
         assert_eq!(t.critical_path(), Duration::from_millis(80));
+        assert_eq!(t.critical_path_measured(), Duration::from_millis(82));
         t.mark();
         assert!(t.entries().is_empty() && t.mutations() == 0);
     }

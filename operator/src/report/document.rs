@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use pchat_planner::facts::{Contact, Fact, Facts};
 use pchat_planner::journal::Journal;
-use pchat_planner::plan::{Direction, Hazard, Loss, Next, Step, StepId};
+use pchat_planner::plan::{Direction, Hazard, Next, Step, StepId};
 use pchat_planner::pool::{Pool, Side};
 use serde::Serialize;
 
@@ -53,10 +53,7 @@ pub struct Document {
     /// Every step, in order.
     pub steps: Vec<StepDocument>,
     /// The loss interval.
-    pub loss: Loss,
-    /// Upper bound of the loss in seconds, if both ends are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss_at_most_seconds: Option<i64>,
+    pub loss: LossDocument,
     /// All hazards of the plan.
     pub hazards: Vec<Hazard>,
     /// Digest of the plan's hazards.
@@ -71,6 +68,24 @@ pub struct Document {
     /// A summary of what was seen last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<FactsDocument>,
+}
+
+/// The loss interval.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LossDocument {
+    /// Everything stored before this is kept.
+    pub safe_until: Option<Timestamp>,
+    /// Where that comes from.
+    pub safe_source: String,
+    /// Nothing was stored on the other side after this; absent: unknown.
+    pub at_most_until: Option<Timestamp>,
+    /// The upper end is at least this.
+    pub at_least_until: Option<Timestamp>,
+    /// Where the upper end comes from.
+    pub end_source: String,
+    /// Length of the interval, if both ends are known.
+    pub at_most_seconds: Option<i64>,
 }
 
 /// What comes next.
@@ -259,8 +274,14 @@ pub fn document(
                 seconds: record.took(step.id, view.now).map(|took| took.as_millis() as f64 / 1_000.0),
             })
             .collect(),
-        loss: loss.clone(),
-        loss_at_most_seconds: loss.at_most().map(|most| most.as_secs()),
+        loss: LossDocument {
+            safe_until: loss.safe_until,
+            safe_source: loss.safe_source.clone(),
+            at_most_until: loss.at_most_until,
+            at_least_until: loss.at_least_until,
+            end_source: loss.end_source.clone(),
+            at_most_seconds: loss.at_most().map(|most| most.as_secs()),
+        },
         hazards: plan.map(|plan| plan.hazards.clone()).unwrap_or_default(),
         digest: plan.map(|plan| plan.digest.clone()).filter(|digest| !digest.is_empty()),
         warnings: plan

@@ -127,7 +127,11 @@ pub fn loss(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
             let end = match at_least {
                 Some(at_least) => {
                     let length = loss.safe_until.map(|safe| whole(at_least.duration_since(safe)));
-                    format!("at least until {} ({} or more)", time(at_least, now), length.unwrap_or_default())
+                    format!(
+                        "at least until {}, that is {} or more",
+                        time(at_least, now),
+                        length.unwrap_or_default()
+                    )
                 }
                 None => "for an unknown time".into(),
             };

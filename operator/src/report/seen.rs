@@ -82,7 +82,14 @@ pub fn planned(view: &View<'_>, paint: Paint) -> String {
     out.push(String::new());
     out.push(match &plan.next {
         Next::Converged => format!("Nothing to do: {}.", meaning(plan.rule)),
-        Next::Run(step, _) => format!("Next: {step:?}. Nothing stands in the way."),
+        Next::Run(step, _) if plan.hazards.is_empty() => format!("Next: {step:?}."),
+        Next::Run(step, _) => {
+            let text = format!(
+                "Next: {step:?}. Before RecoverDatabase it would stop for an approval of what follows, unless it \
+                 goes away by then."
+            );
+            wrap(&text, "", WIDTH)
+        }
         Next::Wait { reason, message, .. } => {
             wrap(&format!("Next: wait ({reason:?}). {}", sentence(message)), "", WIDTH)
         }

@@ -54,13 +54,16 @@ pub enum Fault {
     Interrupt,
 }
 
+/// Something that happens to the world by itself.
+pub type Change = Box<dyn FnMut(&mut Case, usize) + Send>;
+
 /// Everything behind the far ends.
 pub struct World {
     case: Mutex<Case>,
     sent: Mutex<Vec<StepId>>,
     fault: Mutex<Option<(usize, Fault)>>,
     /// Runs at each news, with the number of it.
-    pub on_news: Mutex<Option<Box<dyn FnMut(&mut Case, usize) + Send>>>,
+    pub on_news: Mutex<Option<Change>>,
     news: Mutex<usize>,
     killed: Notify,
     interrupter: Mutex<Option<pchat_operator::reconcile::Interrupter>>,

@@ -39,14 +39,10 @@ pub struct Stage {
 
 impl Stage {
     /// Starts a scenario in `folder`. `binary` is one that calls [`crate::operator::as_operator`].
-    ///
-    /// The manifest's `silentFor` is two seconds: the lab's dead do not come back by themselves.
     pub async fn start(scenario: Scenario, folder: &Path, binary: &Path) -> Result<Self, StageError> {
         let lab = Lab::start(scenario, folder).await.map_err(|error| StageError::Lab(error.to_string()))?;
         let operator = Operator { binary: binary.to_owned(), folder: folder.to_owned() };
-        let stage = Self { lab, operator };
-        stage.edit("\n  pool:", "\n  silentFor: 2s\n  pool:")?;
-        Ok(stage)
+        Ok(Self { lab, operator })
     }
 
     /// The manifest's path.

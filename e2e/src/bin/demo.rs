@@ -20,9 +20,9 @@ type Failure = Box<dyn Error>;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const SCENARIO: &str = "
-logShipping: {backups: 24, copied: 16, restored: 12, jobEveryS: 2}
+logShipping: {backups: 40, copied: 28, restored: 20, backupEveryS: 2, copyEveryS: 3600, restoreEveryS: 3600}
 messageEveryMs: 50
-serviceTimes: {restoreLogMs: 120, recoveryMs: 800, jobStartMs: 300, copyFileMs: 40, setCmdletMs: 400, mirrorSeedingMs: 2000}
+serviceTimes: {restoreLogMs: 250, recoveryMs: 800, jobStartMs: 300, copyFileMs: 100, setCmdletMs: 400, mirrorSeedingMs: 2000}
 ";
 
 fn main() -> ExitCode {
@@ -61,13 +61,17 @@ async fn demo() -> Result<(), Failure> {
         "Two data centres, Taipei and Kaohsiung, are up on this machine; chat servers in Taipei write messages.",
     );
     tell(&format!("seed {}, files in {}", stage.lab.seed(), folder.display()));
-    let before = written(&stage, 100).await?;
-    tell(&format!("{before} messages are stored so far"));
+    let history = acknowledged(&stage);
+    let before = written(&stage, history + 200).await?;
+    tell(&format!("{before} messages are stored so far, {} of them in the last seconds", before - history));
     show(&stage, "observe").await?;
 
     say("Taipei is gone.");
-    stage.order("kill site primary").await?;
-    tell(&format!("{} UTC: no server there answers any more", Timestamp::now().strftime("%H:%M:%S")));
+    stage.order("kill-during-backup primary").await?;
+    let now = Timestamp::now().strftime("%H:%M:%S");
+    tell(&format!(
+        "{now} UTC: no server there answers any more, and the last log backup was only half written"
+    ));
     stage.edit("activeDatabase: primary", "activeDatabase: backup")?;
     tell("pool.yaml:  - activeDatabase: primary");
     tell("            + activeDatabase: backup");
@@ -129,6 +133,10 @@ async fn written(stage: &Stage, wanted: u64) -> Result<u64, Failure> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+fn acknowledged(stage: &Stage) -> u64 {
+    stage.lab.ledger()["acknowledged"].as_u64().unwrap_or(0)
 }
 
 /// What a SQL Server calls itself.

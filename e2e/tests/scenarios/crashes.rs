@@ -1,0 +1,83 @@
+//! `kill -9` before and after every single action, replies that are lost, and calls that come late.
+//!
+//! Each effect at each far end is met once in each way. The effect of a killed run may never come, may come behind its
+//! back while the next run is already there, or may have come with nobody left to hear of it.
+
+use crate::common::{BACKUP, Trial, each};
+
+/// What becomes of the effect at which a run is killed.
+#[derive(Clone, Copy, Debug)]
+enum Effect {
+    /// It never comes.
+    Never,
+    /// It comes when the next run has begun.
+    Late,
+    /// It has come.
+    Done,
+}
+
+/// A batch or cmdlet with effects: the far end, and which of its effects are this one's.
+#[derive(Clone, Copy, Debug)]
+struct Action {
+    far_end: &'static str,
+    first: usize,
+    last: usize,
+}
+
+/// The actions of a failover in which nothing goes wrong.
+async fn actions() -> Vec<Action> {
+    let trial = Trial::disaster("").await;
+    trial.order("mark").await;
+    let run = trial.converge(&[]).await;
+    trial.delivered(&run).await;
+    let mut actions = Vec::new();
+    let mut next = 0;
+    for batch in trial.batches(BACKUP).await {
+        let effects = batch["effects"].as_array().unwrap().len();
+        if effects > 0 && batch["program"] == "pchat-operator" {
+            actions.push(Action { far_end: BACKUP, first: next, last: next + effects - 1 });
+            next += effects;
+        }
+    }
+    assert!(actions.len() >= 7, "only {actions:?}");
+    actions.extend((0..3).map(|n| Action { far_end: "shell", first: n, last: n }));
+    actions
+}
+
+/// Kills a run at the `k`-th effect of a far end and lets the next one finish. False when a run has no such effect.
+async fn killed_at(action: Action, effect: Effect) -> bool {
+    let Action { far_end, first, last } = action;
+    let k = if matches!(effect, Effect::Done) { last } else { first };
+    let trial = Trial::disaster("").await;
+    let order = match effect {
+        Effect::Never | Effect::Late => "hold",
+        Effect::Done => "hold-reply",
+    };
+    trial.order(&format!("{order} {far_end} {k}")).await;
+    let mut child = trial.begin("converge", &["--executor", "killed"]);
+    let Some(what) = trial.held(&mut child).await else {
+        let run = trial.end(child).await;
+        trial.delivered(&run).await;
+        return false;
+    };
+    eprintln!("{far_end} {k} {effect:?}: {what}");
+    trial.kill(child).await;
+    if !matches!(effect, Effect::Late) {
+        trial.order(if matches!(effect, Effect::Never) { "gate refuse" } else { "gate open" }).await;
+    }
+    let next = trial.begin("converge", &["--executor", "next"]);
+    if matches!(effect, Effect::Late) {
+        trial.until("the next run's first tries", |t| sessions(t, "next") > 0).await;
+        trial.order("gate open").await;
+    }
+    let run = trial.end(next).await;
+    assert_eq!(run.code, 0, "killed at {far_end} {k} {effect:?} ({what}): {run}");
+    trial.delivered(&run).await;
+    true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_before_any_action_is_finished_by_the_next() {
+    let actions = actions().await;
+    each(actions, |a| async move { assert!(killed_at(a, Effect::Never).await, "{a:?} was not met") }).await;
+}

@@ -1,0 +1,9 @@
+//! Scenarios over the wire: the operator as a process of its own, against the simulated data centres.
+//!
+//! Each scenario is named by what it protects. Whatever happens in it, three things are held against the lab's truth: no
+//! acknowledged message is lost outside the interval that was reported, no two sides are ever written to, and a further
+//! run changes nothing.
+
+mod common;
+mod forced;
+mod prefixes;

@@ -61,14 +61,17 @@ impl Interval {
     pub fn of(document: &Value) -> Result<Self, String> {
         let loss = document.get("loss").ok_or("the operator's document has no loss")?;
         let bound = |name: &str| match loss.get(name) {
-            None | Some(Value::Null) => Ok(None),
+            // A bound that is not known is there as null: a document without the field is another document, and taking
+            // it for unknown would let every loss pass.
+            None => Err(format!("the operator's document has no loss.{name}")),
+            Some(Value::Null) => Ok(None),
             Some(value) => value
                 .as_str()
                 .and_then(|text| text.parse().ok())
                 .map(Some)
                 .ok_or_else(|| format!("the operator's loss.{name} is no time: {value}")),
         };
-        Ok(Self { safe_until: bound("safe_until")?, at_most_until: bound("at_most_until")? })
+        Ok(Self { safe_until: bound("safeUntil")?, at_most_until: bound("atMostUntil")? })
     }
 
     /// Whether all that was lost lies in the interval.
@@ -126,7 +129,7 @@ mod tests {
     #[test]
     fn what_was_lost_must_lie_in_the_interval() {
         let document =
-            json!({"loss": {"safe_until": "2026-11-22T23:41:07Z", "at_most_until": "2026-11-22T23:44:19Z"}});
+            json!({"loss": {"safeUntil": "2026-11-22T23:41:07Z", "atMostUntil": "2026-11-22T23:44:19Z"}});
         let interval = Interval::of(&document).unwrap();
         assert_eq!(interval.holds(&lost("23:41:07", "23:44:19")), Ok(()));
         assert!(matches!(
@@ -143,11 +146,11 @@ mod tests {
 
     #[test]
     fn an_unknown_end_excludes_nothing_and_a_missing_loss_is_an_error() {
-        let open =
-            Interval::of(&json!({"loss": {"safe_until": "2026-11-22T23:41:07Z", "at_most_until": null}}))
-                .unwrap();
+        let open = Interval::of(&json!({"loss": {"safeUntil": "2026-11-22T23:41:07Z", "atMostUntil": null}}))
+            .unwrap();
         assert_eq!(open.holds(&lost("23:41:08", "23:59:59")), Ok(()));
         assert!(Interval::of(&json!({})).is_err());
-        assert!(Interval::of(&json!({"loss": {"safe_until": 7}})).is_err());
+        assert!(Interval::of(&json!({"loss": {"safeUntil": null}})).is_err());
+        assert!(Interval::of(&json!({"loss": {"safeUntil": 7, "atMostUntil": null}})).is_err());
     }
 }

@@ -86,6 +86,9 @@ async fn demo() -> Result<(), Failure> {
     tell(&format!("lost by the ledger:     {lost}"));
     tell(&format!("lost by the operator:   at most what was stored {interval}"));
     interval.holds(&lost)?;
+    if interval.safe_until.is_none() {
+        return Err("the operator does not know from when on messages are lost".into());
+    }
     let after = written(&stage, lost.acknowledged + 50).await?;
     tell(&format!("and the chat servers in Kaohsiung write: {after} messages by now"));
 

@@ -3,6 +3,7 @@
 //! Answers for the durations of the jobs' steps and for their sessions, which show in `sysprocesses` and take part in
 //! locking as any other. A job of a host that dies is gone without a trace; it must never outlive its host.
 
+use super::media::{Copying, Rolling};
 use crate::world::agent::Work;
 use crate::world::timeline::Operation;
 use crate::world::{Shared, files};
@@ -44,62 +45,56 @@ fn due(world: &Shared) -> Vec<(usize, Uuid, Work)> {
 struct Run {
     world: Shared,
     server: usize,
-    job: Uuid,
     spid: i32,
-    life: i32,
 }
 
 impl Run {
-    /// The host lives on and nobody stopped the job.
-    fn goes_on(&self) -> bool {
-        let w = self.world.lock();
-        let a = &w.servers[self.server].agent;
-        a.running && a.session == self.life && !a.job(self.job).is_some_and(|j| j.activity.stopping)
-    }
-
-    /// The host has not died since the job began.
-    fn same_life(&self) -> bool {
-        let w = self.world.lock();
-        let a = &w.servers[self.server].agent;
-        a.running && a.session == self.life
-    }
-
-    async fn spend(&self, operation: Operation, what: String) {
-        self.spend_since(Instant::now(), operation, what).await;
-    }
-
-    async fn spend_since(&self, begin: Instant, operation: Operation, what: String) {
+    async fn spend(&self, begin: Instant, operation: Operation, what: String) {
         let (time, server) = {
             let w = self.world.lock();
             (w.service_time(operation), w.servers[self.server].address())
         };
-        tokio::time::sleep_until(begin + time).await;
+        super::sleep_until(begin + time).await;
         self.world.lock().note(operation, server, what, begin.elapsed(), false);
     }
 }
 
 async fn execute(world: Shared, server: usize, job: Uuid, work: Work) {
-    let (spid, life) = {
+    let (spid, serial, life, ended) = {
         let mut w = world.lock();
         let now = w.now();
         let host = w.servers[server].machine();
         let s = &mut w.servers[server];
-        let program = "Microsoft SQL Server Log Shipping";
-        (s.open_session("NT SERVICE\\SQLSERVERAGENT", &host, program, now), s.agent.session)
+        let spid =
+            s.open_session("NT SERVICE\\SQLSERVERAGENT", &host, "Microsoft SQL Server Log Shipping", now);
+        let (serial, ended) =
+            s.sessions.get(&spid).map_or_else(Default::default, |x| (x.serial, x.killed.clone()));
+        if let Some(j) = s.agent.job_mut(job) {
+            j.activity.spid = Some(spid);
+        }
+        (spid, serial, s.agent.session, ended)
     };
-    let run = Run { world, server, job, spid, life };
-    let result = match work {
-        Work::Backup(id) => backup(&run, id).await,
-        Work::Copy(id) => copy(&run, id).await,
-        Work::Restore(id) => restore(&run, id).await,
-        Work::Alert | Work::Other => Ok(String::new()),
+    let run = Run { world, server, spid };
+    // KILL, sp_stop_job and the death of the host end the step where it stands, as they end sqllogship.exe.
+    let result = tokio::select! {
+        result = step(&run, work) => result,
+        () = ended.cancelled() => Err("The step was ended where it stood.".to_owned()),
     };
     let mut w = run.world.lock();
     let now = w.now();
     let s = &mut w.servers[server];
+    s.close_own(spid, serial);
     if s.agent.running && s.agent.session == life {
-        s.close_session(spid);
         s.agent.finish(job, result, now);
+    }
+}
+
+async fn step(run: &Run, work: Work) -> Result<String, String> {
+    match work {
+        Work::Backup(id) => backup(run, id).await,
+        Work::Copy(id) => copy(run, id).await,
+        Work::Restore(id) => restore(run, id).await,
+        Work::Alert | Work::Other => Ok(String::new()),
     }
 }
 
@@ -108,6 +103,7 @@ fn told(f: crate::world::error::Failure) -> String {
 }
 
 async fn backup(run: &Run, id: Uuid) -> Result<String, String> {
+    let begin = Instant::now();
     let (request, writing) = {
         let mut w = run.world.lock();
         let Some(request) = w.backup_job(run.server, id)? else {
@@ -116,45 +112,30 @@ async fn backup(run: &Run, id: Uuid) -> Result<String, String> {
         let writing = w.begin_backup(run.server, run.spid, request.clone()).map_err(told)?;
         (request, writing)
     };
-    run.spend(Operation::Backup, format!("BACKUP LOG to {}", request.path)).await;
-    let same_life = run.same_life();
-    let mut w = run.world.lock();
-    if !same_life {
-        w.abandon_backup(writing);
-        return Err("The host stopped.".into());
-    }
-    w.finish_backup(writing).map_err(told)?;
-    w.backup_job_done(run.server, id, &request.path);
+    let copying = Copying::new(&run.world, writing);
+    run.spend(begin, Operation::Backup, format!("BACKUP LOG to {}", request.path)).await;
+    copying.finish().map_err(told)?;
+    run.world.lock().backup_job_done(run.server, id, &request.path);
     Ok(format!("Backed up {}.", files::base_name(&request.path)))
 }
 
 async fn copy(run: &Run, id: Uuid) -> Result<String, String> {
-    let mut count = 0;
     let found = run.world.lock().copy_job(run.server, id)?;
-    for next in found {
-        if !run.goes_on() {
-            break;
-        }
-        run.world.lock().copy_begin(&next)?;
-        run.spend(Operation::CopyFile, format!("copy of {}", next.name)).await;
-        if !run.goes_on() {
-            break;
-        }
-        run.world.lock().copy_finish(run.server, id, &next)?;
-        count += 1;
+    for next in &found {
+        let begin = Instant::now();
+        run.world.lock().copy_begin(next)?;
+        run.spend(begin, Operation::CopyFile, format!("copy of {}", next.name)).await;
+        run.world.lock().copy_finish(run.server, id, next)?;
     }
-    Ok(format!("Number of files copied: {count}."))
+    Ok(format!("Number of files copied: {}.", found.len()))
 }
 
 async fn restore(run: &Run, id: Uuid) -> Result<String, String> {
     let mut count = 0;
     let found = run.world.lock().restore_job(run.server, id)?;
     for path in found {
-        if !run.goes_on() {
-            break;
-        }
         let begin = Instant::now();
-        let rolling = {
+        let running = {
             let mut w = run.world.lock();
             let Some(request) = w.restore_job_step(run.server, id, &path)? else { continue };
             if let Some(key) = w.restore_job_ends_readers(run.server, id) {
@@ -162,18 +143,13 @@ async fn restore(run: &Run, id: Uuid) -> Result<String, String> {
             }
             w.begin_restore(run.server, run.spid, request).map_err(told)?
         };
-        let verb = rolling.request.verb();
+        let verb = running.request.verb();
+        let rolling = Rolling::new(&run.world, running);
         show(run, Some(verb));
-        run.spend_since(begin, Operation::RestoreLog, format!("{verb} from {path}")).await;
+        run.spend(begin, Operation::RestoreLog, format!("{verb} from {path}")).await;
         show(run, None);
-        let same_life = run.same_life();
-        let mut w = run.world.lock();
-        if !same_life {
-            w.abandon_restore(rolling);
-            return Err("The host stopped.".into());
-        }
-        w.finish_restore(rolling).map_err(told)?;
-        w.restore_job_done(run.server, id, &path);
+        rolling.finish().map_err(told)?;
+        run.world.lock().restore_job_done(run.server, id, &path);
         count += 1;
     }
     Ok(format!("Number of log backup files restored: {count}."))

@@ -170,7 +170,7 @@ fn lock_rows(s: &Instance, sessions: &[&Session]) -> Vec<Named> {
         }
     }
     for l in s.locks.iter().filter(|l| sessions.iter().any(|x| x.spid == l.spid)) {
-        use crate::world::instance::LockMode::*;
+        use crate::world::locks::LockMode::*;
         let mode = match l.mode {
             Shared => "S",
             Update => "U",

@@ -106,6 +106,7 @@ impl pchat_tds::Session for LabSession {
         }
         let errors = out.errors;
         self.log(text, errors, begin.elapsed());
+        self.inner.host().link.iter().for_each(crate::net::Link::settle);
     }
 
     async fn reset(&mut self) {

@@ -76,13 +76,19 @@ fn text_of(value: Option<&Value>) -> Option<String> {
 }
 
 /// A RESTORE that is given up when the statement is dropped before its end.
-struct Rolling {
+pub struct Rolling {
     world: Shared,
     running: Option<Restoring>,
 }
 
 impl Rolling {
-    fn finish(mut self) -> Result<(), Failure> {
+    /// Guards a RESTORE that has begun.
+    pub fn new(world: &Shared, running: Restoring) -> Rolling {
+        Rolling { world: world.clone(), running: Some(running) }
+    }
+
+    /// Brings it to its end.
+    pub fn finish(mut self) -> Result<(), Failure> {
         match self.running.take() {
             Some(r) => self.world.lock().finish_restore(r),
             None => Ok(()),
@@ -99,9 +105,24 @@ impl Drop for Rolling {
 }
 
 /// A BACKUP, likewise.
-struct Copying {
+pub struct Copying {
     world: Shared,
     running: Option<Writing>,
+}
+
+impl Copying {
+    /// Guards a BACKUP that has begun.
+    pub fn new(world: &Shared, running: Writing) -> Copying {
+        Copying { world: world.clone(), running: Some(running) }
+    }
+
+    /// Brings it to its end.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        match self.running.take() {
+            Some(w) => self.world.lock().finish_backup(w),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Drop for Copying {
@@ -156,7 +177,7 @@ async fn restore(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result
         let id = w.find(server, &database).map_or(0, |d| d.id);
         (r, id, w.service_time(operation))
     };
-    let rolling = Rolling { world: host.world.clone(), running: Some(running) };
+    let rolling = Rolling::new(&host.world, running);
     host.set_request(Some((verb, id, time)));
     host.spend(begin, operation, format!("{verb} {database} {}", path.as_deref().unwrap_or(""))).await;
     let done = rolling.finish();
@@ -216,13 +237,10 @@ async fn backup(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result<
         let id = w.find(server, &database).map_or(0, |d| d.id);
         (r, id, w.service_time(Operation::Backup))
     };
-    let mut copying = Copying { world: host.world.clone(), running: Some(running) };
+    let copying = Copying::new(&host.world, running);
     host.set_request(Some((verb, id, time)));
     host.spend(begin, Operation::Backup, format!("{verb} {database} {path}")).await;
-    let done = match copying.running.take() {
-        Some(w) => host.world.lock().finish_backup(w),
-        None => Ok(()),
-    };
+    let done = copying.finish();
     host.set_request(None);
     done?;
     success(out, verb, true, &database);

@@ -30,7 +30,13 @@ pub fn call(host: &mut LabHost, call: &Call, name: &str, out: &mut dyn Sink) -> 
         "sp_start_job" => start(&mut w, server, job, &login).map(|n| quiet(call).map_or(Some(n), |()| None)),
         "sp_stop_job" => {
             let title = w.servers[server].agent.job(job).map(|j| j.name.clone()).unwrap_or_default();
-            w.servers[server].agent.request_stop(job, &login).map(|()| Some(raise(14254, &[&title])))
+            let s = &mut w.servers[server];
+            s.agent.request_stop(job, &login).map(|spid| {
+                if let Some(x) = spid.and_then(|spid| s.sessions.get(&spid)) {
+                    x.killed.cancel();
+                }
+                Some(raise(14254, &[&title]))
+            })
         }
         "sp_update_job" => update(&mut w, server, job, call).map(|()| None),
         _ => {

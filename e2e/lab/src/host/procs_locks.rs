@@ -6,7 +6,8 @@
 use super::LabHost;
 use super::procs::{int, refused, text};
 use crate::world::error::{Failure, raise, unsupported};
-use crate::world::instance::{LockMode, MASTER};
+use crate::world::instance::MASTER;
+use crate::world::locks::LockMode;
 use pchat_tsql::host::{Call, Returned};
 use pchat_tsql::{SqlError, Value};
 use std::time::{Duration, Instant};

@@ -83,6 +83,14 @@ impl Link {
         self.decide(Fate::ClientCut);
     }
 
+    /// Ends a connection whose client was cut off, when the server has done what it was asked: its reply meets a
+    /// reset, by which a server learns that its client is gone.
+    pub fn settle(&self) {
+        if *self.0.fate.borrow() == Fate::ClientCut {
+            self.reset();
+        }
+    }
+
     /// Resets both ends.
     pub fn reset(&self) {
         self.decide(Fate::Reset);

@@ -59,7 +59,7 @@ impl LabCmdlets {
             (w.service_time(operation), w.scenario.shell.host.clone())
         };
         let begin = tokio::time::Instant::now();
-        tokio::time::sleep_until(begin + time).await;
+        crate::host::sleep_until(begin + time).await;
         let response = {
             let mut w = self.world.lock();
             let response = answer(&mut w, call);

@@ -51,6 +51,8 @@ pub struct Activity {
     pub pending: Option<Timestamp>,
     /// sp_stop_job was asked for.
     pub stopping: bool,
+    /// The session of the running step.
+    pub spid: Option<i32>,
 }
 
 impl Activity {
@@ -174,9 +176,9 @@ impl Agent {
         Ok(())
     }
 
-    /// `sp_stop_job`.
-    pub fn request_stop(&mut self, id: Uuid, user: &str) -> Result<(), SqlError> {
-        let Some(job) = self.job_mut(id) else { return Ok(()) };
+    /// `sp_stop_job`: the session to be ended, where the step runs already.
+    pub fn request_stop(&mut self, id: Uuid, user: &str) -> Result<Option<i32>, SqlError> {
+        let Some(job) = self.job_mut(id) else { return Ok(None) };
         if !job.activity.running() && job.activity.pending.is_none() {
             return Err(agent_error(&format!(
                 "Request to stop job {} (from User {user}) refused because the job is not currently running.",
@@ -185,7 +187,7 @@ impl Agent {
         }
         job.activity.stopping = true;
         job.activity.pending = None;
-        Ok(())
+        Ok(job.activity.spid.filter(|_| job.activity.running()))
     }
 
     /// The jobs whose time has come, marked as running; the caller runs them.

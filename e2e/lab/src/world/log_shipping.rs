@@ -4,8 +4,12 @@
 //! documented errors; the jobs they make are the Agent's. It must never touch the database itself: dropping
 //! log shipping leaves a RESTORING copy RESTORING.
 
+use super::World;
+use super::agent::{Activity, Job, Work};
+use super::instance::Side;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// `log_shipping_primary_databases` with its monitor row.
@@ -127,5 +131,122 @@ impl LogShipping {
         let Some(at) = self.secondaries.iter().position(|s| s.id == id) else { return vec![] };
         let gone = self.secondaries.remove(at);
         vec![gone.copy_job, gone.restore_job]
+    }
+}
+
+impl World {
+    /// Registers log shipping on primary, its mirror and backup, with jobs that run by schedule.
+    pub fn register_log_shipping(&mut self, now: Timestamp) -> Result<Uuid, String> {
+        let l = self.scenario.log_shipping.clone();
+        let name = self.scenario.database.clone();
+        let (principal, backup) = self.roles()?;
+        let primary_name = self.servers[principal].name();
+        let backup_name = self.servers[backup].name();
+        let monitor = if l.monitor.is_empty() { backup_name.clone() } else { l.monitor.clone() };
+        let every = |s: u64| Some(Duration::from_secs(l.job_every_s.unwrap_or(s))).filter(|d| !d.is_zero());
+        for server in [Some(principal), self.mirror_of(Side::Primary)].into_iter().flatten() {
+            let (id, job) = (self.new_guid(), self.new_guid());
+            self.add_job(
+                server,
+                job,
+                format!("LSBackup_{name}"),
+                Work::Backup(id),
+                every(l.backup_every_s),
+                now,
+            );
+            self.servers[server].shipping.primaries.push(Primary {
+                id,
+                database: name.clone(),
+                backup_directory: l.share.clone(),
+                backup_share: l.share.clone(),
+                retention_min: 4320,
+                backup_job: job,
+                monitor: monitor.clone(),
+                threshold_min: 60,
+                threshold_alert: 14_420,
+                alert_enabled: true,
+                history_min: 5760,
+                compression: 2,
+                last_file: None,
+                last_date: None,
+                secondaries: vec![(backup_name.clone(), name.clone())],
+            });
+        }
+        let (id, copy, restore) = (self.new_guid(), self.new_guid(), self.new_guid());
+        self.add_job(
+            backup,
+            copy,
+            format!("LSCopy_{primary_name}_{name}"),
+            Work::Copy(id),
+            every(l.copy_every_s),
+            now,
+        );
+        self.add_job(
+            backup,
+            restore,
+            format!("LSRestore_{primary_name}_{name}"),
+            Work::Restore(id),
+            every(l.restore_every_s),
+            now,
+        );
+        let shipping = &mut self.servers[backup].shipping;
+        shipping.secondaries.push(Secondary {
+            id,
+            primary_server: primary_name,
+            primary_database: name.clone(),
+            source: l.share.clone(),
+            destination: l.folder.clone(),
+            retention_min: 4320,
+            copy_job: copy,
+            restore_job: restore,
+            monitor,
+            last_copied: None,
+            last_copied_date: None,
+        });
+        shipping.databases.push(SecondaryDatabase {
+            database: name,
+            secondary: id,
+            restore_delay_min: 0,
+            restore_all: true,
+            standby: l.standby,
+            disconnect_users: false,
+            block_size: -1,
+            buffer_count: -1,
+            max_transfer_size: -1,
+            threshold_min: 45,
+            threshold_alert: 14_420,
+            alert_enabled: true,
+            history_min: 5760,
+            last_restored: None,
+            last_restored_date: None,
+            last_latency_min: None,
+        });
+        Ok(id)
+    }
+
+    /// Adds a job with a schedule; its first run is one interval from now.
+    pub fn add_job(
+        &mut self,
+        server: usize,
+        id: Uuid,
+        name: String,
+        work: Work,
+        every: Option<Duration>,
+        now: Timestamp,
+    ) {
+        let next_run = every.and_then(|e| Timestamp::now().checked_add(e).ok());
+        self.servers[server].agent.add(Job {
+            id,
+            name,
+            enabled: true,
+            description: format!("{} job.", work.category()),
+            work,
+            created: now,
+            modified: now,
+            version: 1,
+            every,
+            next_run,
+            activity: Activity::default(),
+        });
     }
 }

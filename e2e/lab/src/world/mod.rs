@@ -16,6 +16,7 @@ pub mod gate;
 pub mod history;
 pub mod instance;
 pub mod ledger;
+pub mod locks;
 pub mod log_shipping;
 pub mod lsn;
 pub mod mirroring;

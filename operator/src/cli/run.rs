@@ -94,7 +94,7 @@ async fn look<F: FarEnd>(
     let plan = pchat_planner::plan(pool, &facts, identity.run(), now);
     let mut record = Record::new(identity.run().executor.clone(), began);
     record.see(&plan, None, now);
-    record.ended = Some(now);
+    record.ended = Some(report::words::millis(now));
     let view = View { pool, facts: Some(&facts), plan: Some(&plan), record: &record, now };
     let paint = paint();
     match (output, command) {

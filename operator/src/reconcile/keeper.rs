@@ -6,6 +6,7 @@ use pchat_planner::pool::Pool;
 
 use super::state_file::{Approval, StateFile, Stored};
 use crate::report::journal;
+use crate::report::words::millis;
 
 /// The state file of a run, or none where the run keeps none.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ impl Keeper {
         if !self.changed {
             return None;
         }
-        self.stored.written = now;
+        self.stored.written = millis(now);
         match file.save(&self.stored) {
             Ok(()) => {
                 self.changed = false;

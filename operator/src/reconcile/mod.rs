@@ -26,6 +26,7 @@ pub use self::keeper::Keeper;
 pub use self::state_file::StateFile;
 use self::tries::Tries;
 use crate::far_end::{ActError, FarEnd, Freshness, Order};
+use crate::report::words::millis;
 use crate::report::{Halt, Record, Report, View, journal};
 use crate::sql::refusal::RefusalCode;
 
@@ -302,7 +303,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     }
 
     fn over(mut self, ending: Ending) -> Outcome {
-        self.record.ended = Some(self.now());
+        self.record.ended = Some(millis(self.now()));
         Outcome { ending, last: self.last, record: self.record, keeper: self.keeper }
     }
 }

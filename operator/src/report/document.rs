@@ -12,7 +12,7 @@ use pchat_planner::plan::{Direction, Hazard, Next, Step, StepId};
 use pchat_planner::pool::{Pool, Side};
 use serde::Serialize;
 
-use super::words::{capital, side_of};
+use super::words::{capital, millis, side_of};
 use super::{Halt, Record, View, header, journal, left, seen, stop};
 
 /// The document.
@@ -243,7 +243,7 @@ pub fn document(
         database: pool.database.clone(),
         wanted: pool.active,
         active: view.facts.and_then(|f| f.shell.pool_state.value()).map(|(_, state)| side_of(*state)),
-        at: view.now,
+        at: millis(view.now),
         direction: record.direction.or(plan.map(|plan| plan.direction)).map(|direction| match direction {
             Direction::Steady(_) => "Steady".into(),
             other => format!("{other:?}"),
@@ -275,10 +275,10 @@ pub fn document(
             })
             .collect(),
         loss: LossDocument {
-            safe_until: loss.safe_until,
+            safe_until: loss.safe_until.map(millis),
             safe_source: loss.safe_source.clone(),
-            at_most_until: loss.at_most_until,
-            at_least_until: loss.at_least_until,
+            at_most_until: loss.at_most_until.map(millis),
+            at_least_until: loss.at_least_until.map(millis),
             end_source: loss.end_source.clone(),
             at_most_seconds: loss.at_most().map(|most| most.as_secs()),
         },
@@ -311,11 +311,11 @@ fn summary(pool: &Pool, facts: &Facts) -> FactsDocument {
                     name: pool.instance(*id).map(ToString::to_string).unwrap_or_default(),
                     contact,
                     detail: detail.or_else(|| seen.state.why().map(str::to_owned)),
-                    silent_since,
+                    silent_since: silent_since.map(millis),
                     database: state
                         .map(|state| state.database.as_ref().map_or("none".into(), seen::describe)),
                     sessions: state.map(|state| state.sessions.len()),
-                    at: seen.at,
+                    at: millis(seen.at),
                 };
                 (format!("{}/{partner}", id.side), document)
             })

@@ -95,15 +95,21 @@ pub fn silence(pool: &Pool, facts: &Facts, side: Side, now: jiff::Timestamp) -> 
     if let Some((since, tries, detail)) = evidence {
         let verb = if silent.len() == 1 { "does" } else { "do" };
         parts.push(format!(
-            "{} {verb} not answer ({}, {tries} tries since {}, for {})",
+            "{} {verb} not answer ({}, {} since {}, for {})",
             list(&silent),
             detail.trim_end_matches('.'),
+            tried(tries),
             time(since, now),
             whole(now.duration_since(since))
         ));
     }
     parts.extend(others);
     format!("{}.", parts.join("; "))
+}
+
+/// `1 try`, `3 tries`.
+pub fn tried(tries: u32) -> String {
+    if tries == 1 { "1 try".into() } else { format!("{tries} tries") }
 }
 
 /// The loss, with what its ends rest on.

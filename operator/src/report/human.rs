@@ -175,7 +175,8 @@ impl Report for Lines {
         let key = format!("{reason:?} {step:?}");
         if inner.waiting.as_ref() != Some(&key) {
             inner.waiting = Some(key);
-            let line = format!("  {} Waiting ({reason:?}): {}", self.paint.busy("…"), sentence(message));
+            let text = wrap(&format!("Waiting ({reason:?}): {}", sentence(message)), "    ", WIDTH);
+            let line = format!("  {} {}", self.paint.busy("…"), text.trim_start());
             inner.say(&line);
         }
     }

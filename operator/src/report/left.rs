@@ -23,8 +23,8 @@ pub fn left(view: &View<'_>) -> Vec<String> {
     let mirrored = record.listing.iter().find(|s| s.id == StepId::EstablishMirror).map(|s| &s.state);
     match (mirrored, &here.mirror) {
         (Some(StepState::Done), Some(mirror)) => list.push(format!(
-            "Front Ends: restart the Front End services of the pool that Persistent Chat uses as next hop, in a \
-             quiet hour, so that they learn of the new mirror {mirror}."
+            "Front Ends: Install-CsMirrorDatabase asks for a restart of all Front End Servers of the pool, so that \
+             they learn of the new mirror {mirror}. Do it in a quiet hour, one after the other."
         )),
         (_, None) => list.push(format!(
             "Mirror: {} has none by declaration, so one instance holds {} now. Back it up.",

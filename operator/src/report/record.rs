@@ -11,6 +11,7 @@ use pchat_planner::plan::{Action, Direction, Loss, Plan, Step, StepId, StepState
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::words::millis;
 use crate::far_end::{ActError, Done};
 
 /// Failures kept; older ones are dropped.
@@ -91,7 +92,7 @@ impl Record {
     /// A run that begins now.
     pub fn new(executor: String, now: Timestamp) -> Self {
         Record {
-            started: now,
+            started: millis(now),
             ended: None,
             executor,
             actions: 0,
@@ -110,8 +111,11 @@ impl Record {
         let moving = !matches!(plan.direction, Direction::Steady(_));
         if moving || self.listing.is_empty() {
             self.direction = Some(plan.direction);
-            self.listing.clone_from(&plan.steps);
-            last_is_last(&mut self.listing);
+            let before = std::mem::replace(&mut self.listing, plan.steps.clone());
+            if moving {
+                last_is_last(&mut self.listing);
+            }
+            keep_reasons(&before, &mut self.listing);
         } else {
             // The transition is over: what this run began has had its effect.
             for step in &mut self.listing {
@@ -133,7 +137,7 @@ impl Record {
         for step in &self.listing {
             let Some(record) = self.steps.get_mut(&step.id) else { continue };
             match step.state {
-                StepState::Done => record.ended = record.ended.or(Some(now)),
+                StepState::Done => record.ended = record.ended.or(Some(millis(now))),
                 _ => record.ended = None,
             }
         }
@@ -142,7 +146,7 @@ impl Record {
     /// An action of `step` is about to be sent.
     pub fn begin(&mut self, step: StepId, now: Timestamp) {
         let record = self.steps.entry(step).or_default();
-        record.began = record.began.or(Some(now));
+        record.began = record.began.or(Some(millis(now)));
     }
 
     /// The far end confirmed it.
@@ -168,7 +172,7 @@ impl Record {
         if self.failures.len() == FAILURES {
             self.failures.remove(0);
         }
-        self.failures.push(FailedTry { at: now, step, message: error.to_string() });
+        self.failures.push(FailedTry { at: millis(now), step, message: error.to_string() });
     }
 
     /// How long `step` took, or has taken until `now`; `None` if this run had nothing to do for it.
@@ -198,5 +202,14 @@ fn last_is_last(listing: &mut [Step]) {
     {
         last.state = StepState::Pending;
         last.why.clear();
+    }
+}
+
+/// What made a step done stays told, though later it is closed by what came after it.
+fn keep_reasons(before: &[Step], listing: &mut [Step]) {
+    for step in listing.iter_mut().filter(|step| step.state == StepState::Done) {
+        if let Some(before) = before.iter().find(|b| b.id == step.id && b.state == StepState::Done) {
+            step.why.clone_from(&before.why);
+        }
     }
 }

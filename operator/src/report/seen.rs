@@ -65,7 +65,7 @@ fn would(view: &View<'_>, readiness: &Plan) -> String {
 pub fn planned(view: &View<'_>, paint: Paint) -> String {
     let mut out: Vec<String> = header::header(view).iter().map(|line| wrap(line, "", WIDTH)).collect();
     let Some(plan) = view.plan else { return out.join("\n") };
-    if !plan.steps.is_empty() {
+    if plan.next != Next::Converged && !plan.steps.is_empty() {
         out.push(String::new());
         for step in &view.record.listing {
             let text = match step.state {
@@ -123,7 +123,7 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
         Contact::Silent { since, tries, detail } => format!(
             "does not answer since {} ({}): {}",
             time(*since, view.now),
-            if *tries == 1 { "1 try".into() } else { format!("{tries} tries") },
+            header::tried(*tries),
             sentence(detail)
         ),
         Contact::Unusable { detail } => format!("is alive and can't be asked: {}", sentence(detail)),

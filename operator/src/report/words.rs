@@ -17,6 +17,11 @@ pub fn time(at: Timestamp, now: Timestamp) -> String {
     if at.date() == now.date() { clock.to_string() } else { format!("{} {clock}", at.date()) }
 }
 
+/// In whole milliseconds: more would be noise in a report.
+pub fn millis(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
 /// `3 min 12 s`; tenths below ten seconds, because a step may take no longer.
 pub fn duration(d: SignedDuration) -> String {
     let tenths = d.as_millis().max(0) / 100;

@@ -50,6 +50,7 @@ fn warrant(name: &str) -> Warrant {
 
 fn transition(name: &str) -> Transition {
     Transition {
+        rev: 3,
         id: Uuid::from_u128(1),
         intent: Side::Backup,
         phase: Phase::Open,

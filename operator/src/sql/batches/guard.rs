@@ -63,6 +63,15 @@ ELSE EXEC master.sys.sp_updateextendedproperty @name = @owner, @value = @mark;
 IF @@ERROR <> 0 RETURN;
 "#;
 
+/// The transition stands at the far end as it was when this was planned: a delayed batch must not put back an older text, and
+/// with it lose the recovery record. Before `MARK`, for a refusal changes nothing.
+pub const OVER_THE_LAST: &str = r"
+DECLARE @was nvarchar(3700);
+SELECT @was = CONVERT(nvarchar(3700), e.value) FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @story;
+IF (@before IS NULL AND LEFT(@was, LEN(@same)) = @same) OR (@before IS NOT NULL AND (@was IS NULL OR LEFT(@was, LEN(@before)) <> @before))
+BEGIN RAISERROR(N'PCHAT|STATE|the transition of %s was written meanwhile', 16, 15, @db); RETURN; END;
+";
+
 /// Writes the transition and reads it back: what follows may destroy what it records.
 pub const WRITE_TRANSITION: &str = r"
 IF EXISTS (SELECT 1 FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @story)
@@ -189,9 +198,23 @@ pub fn transition_text(transition: &Transition) -> Result<String, String> {
     Ok(text)
 }
 
-/// A parameter with the transition.
-pub(super) fn transition_param(text: &str) -> Param {
-    Param::from(text)
+/// Adds the transition, and the heads by which [`OVER_THE_LAST`] knows the text that it is written over.
+pub(super) fn with_transition(batch: Batch, text: &str) -> Batch {
+    let (same, before) = heads(text);
+    batch
+        .with("transition", "nvarchar(3700)", Param::from(text))
+        .with("same", "nvarchar(100)", same.as_str())
+        .with("before", "nvarchar(100)", before.as_deref())
+}
+
+/// How every text of the same transition begins, and how the one before this begins, if there must be one.
+fn heads(text: &str) -> (String, Option<String>) {
+    let Some(end) = text.find(',') else { return (text.chars().take(90).collect(), None) };
+    let same = text[..=end].to_owned();
+    let number = text[end + 1..].strip_prefix("\"rev\":").and_then(|rest| rest.split([',', '}']).next());
+    let before = number.and_then(|n| n.parse::<u32>().ok()).and_then(|n| n.checked_sub(1));
+    let before = before.map(|n| format!("{same}\"rev\":{n},"));
+    (same, before)
 }
 
 /// A text as it stands between the quotes of a JSON string, cut to what a mark needs.
@@ -199,4 +222,26 @@ fn json_text(text: &str) -> String {
     let short: String = text.chars().filter(|c| !c.is_control()).take(120).collect();
     let quoted = serde_json::Value::String(short).to_string();
     quoted[1..quoted.len() - 1].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_names_the_one_that_it_is_written_over() {
+        let of = |rev: u32| heads(&format!(r#"{{"id":"7f","rev":{rev},"intent":"backup"}}"#));
+        assert_eq!(of(0), (r#"{"id":"7f","#.to_owned(), None));
+        assert_eq!(of(10), (r#"{"id":"7f","#.to_owned(), Some(r#"{"id":"7f","rev":9,"#.to_owned())));
+    }
+
+    #[test]
+    fn a_transition_begins_with_its_id_and_number() {
+        let transition: Transition = serde_json::from_str(
+            r#"{"id":"00000000-0000-0000-0000-00000000007a","rev":3,"intent":"backup","phase":"Open","opened":"2026-11-22T23:00:00Z"}"#,
+        )
+        .unwrap();
+        let text = transition_text(&transition).unwrap();
+        assert!(text.starts_with(r#"{"id":"00000000-0000-0000-0000-00000000007a","rev":3,"#), "{text}");
+    }
 }

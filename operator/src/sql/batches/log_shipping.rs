@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::Batch;
-use super::guard::{MARK, UNLOCK, WRITE_TRANSITION, Warrant, transition_param};
+use super::guard::{MARK, OVER_THE_LAST, UNLOCK, WRITE_TRANSITION, Warrant, with_transition};
 
 /// The secondary is still the one that was planned for, and its jobs serve no other database.
 const AS_PLANNED: &str = r"
@@ -39,11 +39,14 @@ pub fn set_jobs(warrant: &Warrant, secondary: Uuid, transition: &str, enabled: b
     let name = if enabled { "ResumeLogShipping" } else { "QuiesceLogShipping" };
     warrant
         .guarded(name, |b| {
-            b.with("secondary", "uniqueidentifier", secondary)
-                .with("transition", "nvarchar(3700)", transition_param(transition))
-                .with("enabled", "tinyint", i32::from(enabled))
+            with_transition(b, transition).with("secondary", "uniqueidentifier", secondary).with(
+                "enabled",
+                "tinyint",
+                i32::from(enabled),
+            )
         })
         .then(AS_PLANNED)
+        .then(OVER_THE_LAST)
         .then(MARK)
         .then(WRITE_TRANSITION)
         .then(SET_JOBS)
@@ -85,9 +88,9 @@ pub fn remove(
 ) -> Batch {
     warrant
         .guarded("RemoveLogShipping", |b| {
-            b.with("secondary", "uniqueidentifier", secondary)
+            with_transition(b, transition)
+                .with("secondary", "uniqueidentifier", secondary)
                 .with("last_restored", "nvarchar(500)", last_restored)
-                .with("transition", "nvarchar(3700)", transition_param(transition))
                 .with("down", "nvarchar(4000)", monitors_down)
                 .with("any_down", "int", i32::from(any_monitor_down))
         })
@@ -103,6 +106,7 @@ BEGIN RAISERROR(N'PCHAT|EVIDENCE|log shipping of %s restored another file meanwh
             "IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobactivity AS a WHERE a.job_id IN (@copy, @restore) AND {RUNS})\n\
              BEGIN RAISERROR(N'PCHAT|BUSY|a log-shipping job of %s is running', 16, 17, @db); RETURN; END;"
         ))
+        .then(OVER_THE_LAST)
         .then(MARK)
         .then(WRITE_TRANSITION)
         .then(

@@ -3,14 +3,13 @@
 use pchat_planner::journal::Epoch;
 
 use super::Batch;
-use super::guard::{DROP_OWNER, MARK, UNLOCK, WRITE_TRANSITION, Warrant, transition_param};
+use super::guard::{DROP_OWNER, MARK, OVER_THE_LAST, UNLOCK, WRITE_TRANSITION, Warrant, with_transition};
 
 /// Compare-and-swap of the owner's token, and the transition as it is to stand.
 pub fn take(warrant: &Warrant, expected: Option<&Epoch>, transition: &str) -> Batch {
     warrant
-        .swapping("TakeOwnership", expected, |b| {
-            b.with("transition", "nvarchar(3700)", transition_param(transition))
-        })
+        .swapping("TakeOwnership", expected, |b| with_transition(b, transition))
+        .then(OVER_THE_LAST)
         .then(MARK)
         .then(WRITE_TRANSITION)
         .then("SELECT @now AS now_utc;")
@@ -20,7 +19,8 @@ pub fn take(warrant: &Warrant, expected: Option<&Epoch>, transition: &str) -> Ba
 /// Closes the transition and removes the owner.
 pub fn release(warrant: &Warrant, transition: &str) -> Batch {
     warrant
-        .guarded("ReleaseOwnership", |b| b.with("transition", "nvarchar(3700)", transition_param(transition)))
+        .guarded("ReleaseOwnership", |b| with_transition(b, transition))
+        .then(OVER_THE_LAST)
         .then(WRITE_TRANSITION)
         .then(DROP_OWNER)
         .then("SELECT @now AS now_utc;")

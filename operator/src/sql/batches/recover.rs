@@ -4,8 +4,8 @@ use pchat_planner::lsn::Position;
 use pchat_planner::pool::LogSource;
 
 use super::guard::{
-    MARK, NOT_BUSY, NOT_MIRRORED, STANDS_AT, UNLOCK, WAITS_FOR_LOG, WRITE_TRANSITION, Warrant,
-    transition_param,
+    MARK, NOT_BUSY, NOT_MIRRORED, OVER_THE_LAST, STANDS_AT, UNLOCK, WAITS_FOR_LOG, WRITE_TRANSITION, Warrant,
+    with_transition,
 };
 use super::sessions::END_SESSIONS;
 use super::{Batch, at_position};
@@ -48,7 +48,7 @@ pub fn recover(
     transition: &str,
 ) -> Batch {
     let parameters = |b: Batch| {
-        let b = at_position(b, at).with("transition", "nvarchar(3700)", transition_param(transition));
+        let b = with_transition(at_position(b, at), transition);
         let Some(source) = source else { return b };
         let mut list = String::from("|");
         for name in known {
@@ -71,6 +71,7 @@ pub fn recover(
         .then(LOG_SHIPPING_QUIET)
         .then(NOT_BUSY)
         .then(STANDS_AT)
+        .then(OVER_THE_LAST)
         .then(MARK)
         .then(WRITE_TRANSITION)
         .then("IF @standby = 1\nBEGIN")

@@ -102,7 +102,7 @@ impl Shell {
             STANDARD.encode(creation),
         );
         let action = format!("{TRANSFER}/Create");
-        let options = [("protocolversion", "2.3")];
+        let options = [("protocolversion", "2.3", true)];
         let request = Request { action: &action, shell: None, options: &options, body: &body, timeout_ms: 0 };
         let answer = shell.call(request, HOLD, deadline).await?;
         // Older servers choose the id themselves.
@@ -135,8 +135,9 @@ impl Shell {
             command_id(id),
             STANDARD.encode(fragment),
         );
-        let answer =
-            self.shell_call("Command", &[("WINRS_SKIP_CMD_SHELL", "FALSE")], &body, HOLD, deadline).await?;
+        let answer = self
+            .shell_call("Command", &[("WINRS_SKIP_CMD_SHELL", "FALSE", false)], &body, HOLD, deadline)
+            .await?;
         let given =
             answer.body.path(&[(SHELL, "CommandResponse"), (SHELL, "CommandId")]).map(|e| e.text.trim());
         match given {
@@ -171,7 +172,7 @@ impl Shell {
             "<rsp:Receive><rsp:DesiredStream{}>stdout</rsp:DesiredStream></rsp:Receive>",
             command_attribute(command),
         );
-        let options = [("WSMAN_CMDSHELL_OPTION_KEEPALIVE", "TRUE")];
+        let options = [("WSMAN_CMDSHELL_OPTION_KEEPALIVE", "TRUE", false)];
         let answer = match self.pending.take() {
             Some(exchange) => self.finish(exchange, deadline, deadline).await,
             None => self.shell_call("Receive", &options, &body, hold, deadline).await,
@@ -220,7 +221,7 @@ impl Shell {
     async fn shell_call(
         &mut self,
         operation: &str,
-        options: &[(&str, &str)],
+        options: &[(&str, &str, bool)],
         body: &str,
         hold: Duration,
         deadline: Instant,

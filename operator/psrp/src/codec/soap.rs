@@ -54,8 +54,8 @@ pub struct Request<'a> {
     pub action: &'a str,
     /// The shell it is for.
     pub shell: Option<&'a str>,
-    /// Options by name.
-    pub options: &'a [(&'a str, &'a str)],
+    /// Options: name, value, and whether the far end must comply with it or refuse.
+    pub options: &'a [(&'a str, &'a str, bool)],
     /// The body as XML, with the prefixes `s`, `a`, `w`, `p`, `x` and `rsp` declared.
     pub body: &'a str,
     /// How long the far end may hold the request, in milliseconds.
@@ -104,8 +104,13 @@ impl Request<'_> {
         }
         if !self.options.is_empty() {
             put("<w:OptionSet s:mustUnderstand=\"true\">");
-            for (name, value) in self.options {
-                put(&format!("<w:Option Name=\"{}\">{}</w:Option>", xml::escape(name), xml::escape(value)));
+            for (name, value, must) in self.options {
+                let must = if *must { " MustComply=\"true\"" } else { "" };
+                put(&format!(
+                    "<w:Option Name=\"{}\"{must}>{}</w:Option>",
+                    xml::escape(name),
+                    xml::escape(value)
+                ));
             }
             put("</w:OptionSet>");
         }
@@ -281,7 +286,7 @@ mod tests {
         let request = Request {
             action: "urn:act",
             shell: Some("A&B"),
-            options: &[("o\"", "<v>")],
+            options: &[("o\"", "<v>", true)],
             body: "<rsp:Receive/>",
             timeout_ms: 20_050,
         };

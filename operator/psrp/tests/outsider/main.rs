@@ -9,4 +9,6 @@
 mod commands;
 mod endings;
 mod entry;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod server;

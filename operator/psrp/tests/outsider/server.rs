@@ -35,6 +35,9 @@ pub static PKI: LazyLock<Pki> = LazyLock::new(|| {
     };
     let (server, server_key) = issue("shell.contoso.com");
     let (client, client_key) = issue("operator");
+    let (local, local_key) = issue("localhost");
+    std::fs::write(dir.path().join("localhost.pem"), local).unwrap();
+    std::fs::write(dir.path().join("localhost.key"), local_key).unwrap();
     std::fs::write(dir.path().join("ca.pem"), ca.pem()).unwrap();
     std::fs::write(dir.path().join("server.pem"), server).unwrap();
     std::fs::write(dir.path().join("server.key"), server_key).unwrap();

@@ -294,3 +294,68 @@ impl Claims {
         Some(claims)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts() -> Vec<Account> {
+        vec![Account { user: "u".into(), domain: "D".into(), password: "p".into() }]
+    }
+
+    /// One leg of a client's login; `answer` is empty at first.
+    fn client(ntlm: &mut Ntlm, answer: Vec<u8>) -> Vec<u8> {
+        let username = Username::new("u", Some("D")).unwrap();
+        let identity = AuthIdentity { username, password: "p".to_owned().into() };
+        let mut credentials = ntlm
+            .acquire_credentials_handle()
+            .with_credential_use(CredentialUse::Outbound)
+            .with_auth_data(&identity)
+            .execute(ntlm)
+            .unwrap()
+            .credentials_handle;
+        let mut input = [SecurityBuffer::new(answer, BufferType::Token)];
+        let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
+        let mut builder = ntlm
+            .initialize_security_context()
+            .with_credentials_handle(&mut credentials)
+            .with_context_requirements(sspi::ClientRequestFlags::CONFIDENTIALITY)
+            .with_target_data_representation(DataRepresentation::Native)
+            .with_target_name("HTTP/h")
+            .with_input(&mut input)
+            .with_output(&mut output);
+        ntlm.initialize_security_context_impl(&mut builder).unwrap().resolve_to_result().unwrap();
+        let [token] = output;
+        token.buffer
+    }
+
+    fn login(bound: bool, strict: bool, bend: impl Fn(&mut Vec<u8>)) -> Result<(), String> {
+        let (hash, mut ntlm) = ([7; 32], Ntlm::new());
+        if bound {
+            ntlm.set_channel_bindings(&[b"tls-server-end-point:".as_slice(), &hash].concat());
+        }
+        let first = client(&mut ntlm, Vec::new());
+        let mut context = Context::new(&first, &accounts()).unwrap();
+        let Step::Continue(challenge) = context.step(first, &accounts(), Some(&hash), strict).unwrap() else {
+            panic!("one token was enough");
+        };
+        let mut last = client(&mut ntlm, challenge);
+        bend(&mut last);
+        context.step(last, &accounts(), Some(&hash), strict).map(drop)
+    }
+
+    #[test]
+    fn a_login_without_integrity_code_or_channel_is_refused() {
+        assert_eq!(login(true, true, |_| ()), Ok(()));
+        assert_eq!(login(false, false, |_| ()), Ok(()));
+        assert!(login(false, true, |_| ()).unwrap_err().contains("not bound"));
+        // The pair MsvAvFlags, of four bytes, with the bit of the integrity code.
+        let flags = [6, 0, 4, 0, 2, 0, 0, 0];
+        let without = |token: &mut Vec<u8>| {
+            let at = token.windows(8).position(|w| w == flags).unwrap();
+            token[at + 4] = 0;
+        };
+        assert!(login(true, true, without).unwrap_err().contains("integrity"));
+        assert!(login(true, true, |token| *token.last_mut().unwrap() ^= 1).is_err());
+    }
+}

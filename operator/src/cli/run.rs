@@ -161,7 +161,7 @@ impl<F: FarEnd> Run<'_, F> {
         if output == Output::Human {
             let text = match &outcome.ending {
                 Ending::Converged => report::end(&view, &invocation, paint),
-                Ending::Halted(halt) => report::stop(&view, halt, &invocation, paint),
+                Ending::Halted(halt) => report::stop(&view, halt, &invocation, paint, true),
                 Ending::Interrupted => report::interrupted(&view, &invocation, paint),
                 Ending::NotEnforced => report::not_enforced(&view, paint),
             };

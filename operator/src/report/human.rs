@@ -191,7 +191,7 @@ impl Report for Lines {
             return;
         }
         inner.staying = Some(halt.clone());
-        let block = stop::stop(view, halt, &self.invocation, self.paint);
+        let block = stop::stop(view, halt, &self.invocation, self.paint, false);
         inner.say(&block);
         inner.say(&staying_words(until, view.now));
     }

@@ -230,7 +230,7 @@ impl Report for Live {
             .is_some_and(|last| last.name() == halt.name() && last.digest() == halt.digest());
         if !same {
             inner.staying = Some(halt.clone());
-            self.say(&stop::stop(view, halt, &self.invocation, self.paint));
+            self.say(&stop::stop(view, halt, &self.invocation, self.paint, false));
         }
         self.below(&mut inner, Some(human::staying_words(until, view.now)));
     }

@@ -8,8 +8,8 @@ use super::words::{Paint, WIDTH, capital, list, meaning, opening, sentence, time
 use super::{Halt, Invocation, View, journal};
 use crate::observe::HOME;
 
-/// A stop.
-pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint) -> String {
+/// A stop. `ended`: the run is over; otherwise it stays and goes on by itself.
+pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint, ended: bool) -> String {
     let at = halt.step().map(|step| format!(" at {step:?}")).unwrap_or_default();
     let mut out = vec![paint.bad(&format!("Stopped{at}: {} ({}).", headline(halt), halt.name()))];
     let mut say = |text: &str| out.push(wrap(text, "  ", WIDTH));
@@ -31,15 +31,15 @@ pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint)
             }
         }
     }
-    match halt.digest() {
-        Some(digest) => {
-            out.push("  To accept exactly that:".into());
-            out.push(format!("    {}", paint.strong(&format!("{} --approve {digest}", invocation.again))));
-        }
-        None => {
-            out.push("  To go on after that:".into());
-            out.push(format!("    {}", paint.strong(&invocation.again)));
-        }
+    if let Some(digest) = halt.digest() {
+        out.push("  To accept exactly that:".into());
+        out.push(format!("    {}", paint.strong(&format!("{} --approve {digest}", invocation.again))));
+    }
+    if ended {
+        out.push(
+            "  To go on once the cause is gone; with --wait 30m the run stays and notices by itself:".into(),
+        );
+        out.push(format!("    {}", paint.strong(&invocation.again)));
     }
     out.join("\n")
 }

@@ -42,7 +42,7 @@ async fn told(world: &World, paint: Paint) -> (String, Outcome) {
     let view = view(&pool, &outcome);
     let last = match &outcome.ending {
         Ending::Converged => report::end(&view, &invocation(), paint),
-        Ending::Halted(halt) => report::stop(&view, halt, &invocation(), paint),
+        Ending::Halted(halt) => report::stop(&view, halt, &invocation(), paint, true),
         Ending::Interrupted => report::interrupted(&view, &invocation(), paint),
         Ending::NotEnforced => report::not_enforced(&view, paint),
     };

@@ -9,7 +9,7 @@ use crate::host::engine::LabEngine;
 use crate::net::{Authority, Instance, Network, Way};
 use crate::shell::LabCmdlets;
 use crate::world::instance::Instance as SqlInstance;
-use crate::world::scenario::Scenario;
+use crate::world::scenario::{Encryption, Scenario};
 use crate::world::seed::{CHAT_LOGIN, CHAT_PASSWORD};
 use crate::world::{Shared, World};
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ impl Lab {
             user: CHAT_LOGIN.into(),
             password: CHAT_PASSWORD.into(),
             database: scenario.database.clone(),
-            encrypted: true,
+            encrypted: scenario.encryption != Encryption::None,
         };
         let pool = Arc::new(WorldPool::new(&world, ports));
         let pace = Pace { message: Duration::from_millis(scenario.message_every_ms), ..Pace::default() };
@@ -234,7 +234,12 @@ async fn start_sql(
     let certificate = authority.issue(&names_of(&host), address).map_err(part("a certificate"))?;
     let tls =
         pchat_tds::Tls::from_pem(&certificate.chain, &certificate.key).map_err(part("a certificate"))?;
-    let settings = pchat_tds::Settings::new(name, version).with_tls(pchat_tds::Encryption::LoginOnly, tls);
+    let settings = pchat_tds::Settings::new(name, version);
+    let settings = match world.lock().scenario.encryption {
+        Encryption::None => settings,
+        Encryption::OnRequest => settings.with_tls(pchat_tds::Encryption::LoginOnly, tls),
+        Encryption::Forced => settings.with_tls(pchat_tds::Encryption::Required, tls),
+    };
     let engine = LabEngine::new(world.clone(), net.clone(), server);
     let tds = pchat_tds::Server::new(settings, engine).map_err(part("a SQL Server"))?;
     let (listener, at) = local_listener().await.map_err(part("a SQL Server's port"))?;

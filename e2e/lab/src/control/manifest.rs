@@ -4,7 +4,7 @@
 //! write.
 
 use crate::lab::Lab;
-use crate::world::scenario::{Scenario, Site};
+use crate::world::scenario::{Encryption, Scenario, Site};
 use std::fmt::Write;
 
 /// Writes `pool.yaml`, `hosts`, `ca.pem` and `lab.json` into the lab's folder.
@@ -70,8 +70,9 @@ pub fn pool(s: &Scenario, ca: &str, shell_port: u16) -> String {
     site(&mut out, "backup", &s.backup);
     let _ = write!(
         out,
-        "  mirroring:\n    seedShare: {}\n  sqlServer:\n    credentials: {{secretRef: {{name: pchat-sql}}}}\n    encryption: Required\n",
-        quoted(&s.log_shipping.seed_share)
+        "  mirroring:\n    seedShare: {}\n  sqlServer:\n    credentials: {{secretRef: {{name: pchat-sql}}}}\n    encryption: {}\n",
+        quoted(&s.log_shipping.seed_share),
+        if s.encryption == Encryption::None { "Plaintext" } else { "Required" }
     );
     let _ = write!(
         out,

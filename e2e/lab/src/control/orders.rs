@@ -31,6 +31,7 @@ drop-call HOST [K]                             the client of the K-th next effec
 hold HOST [K] | hold-reply HOST [K]            the K-th next effect, or the answer to it, waits at the gate
 gate | gate open | gate refuse                 what waits there; let it happen, or not
 fault HOST NUMBER [K]                          error NUMBER is raised in place of the K-th next effect
+fault-look HOST NUMBER [K]                     error NUMBER is raised in place of the K-th next SELECT, header or procedure
 clear-faults HOST
 tear FILE|last|last-N empty|header|body|garbage
 remove FILE|last-N | hide FILE|last-N | show   a log backup is lost, or turns up later
@@ -106,6 +107,14 @@ pub async fn carry_out(lab: &Arc<Inner>, line: &str) -> Result<Value, String> {
             let n = i32::try_from(number(n)?).map_err(|e| e.to_string())?;
             fault(lab, host, FaultKind::Error(n), rest)
         }
+        ["fault-look", host, n, rest @ ..] => {
+            let n = i32::try_from(number(n)?).map_err(|e| e.to_string())?;
+            let after = passes(rest)?;
+            let mut w = lab.world.lock();
+            let at = server(&w, host)?;
+            w.servers[at].look_faults.push((n, after));
+            done(format!("armed at {host}: error {n} after {after} looks"))
+        }
         ["messages", ms] => {
             let message = Duration::from_millis(number(ms)?);
             lab.chat.set_pace(crate::chat::Pace { message, ..crate::chat::Pace::default() });
@@ -123,6 +132,7 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
         ["clear-faults", host] => {
             let at = server(w, host)?;
             w.servers[at].faults.clear();
+            w.servers[at].look_faults.clear();
             "no fault is armed".into()
         }
         ["tear", file, how] => {
@@ -335,12 +345,17 @@ async fn link(lab: &Arc<Inner>, a: &str, b: &str, cut: bool) -> Result<Value, St
     Ok(json!({ "done": format!("{a} and {b}: {}", if cut { "cut" } else { "joined" }) }))
 }
 
+/// The `[K]` at the end of an order.
+fn passes(rest: &[&str]) -> Result<u32, String> {
+    match rest {
+        [] => Ok(0),
+        [k] => u32::try_from(number(k)?).map_err(|e| e.to_string()),
+        _ => Err("expected at most one number behind".into()),
+    }
+}
+
 fn fault(lab: &Arc<Inner>, host: &str, kind: FaultKind, rest: &[&str]) -> Result<Value, String> {
-    let after = match rest {
-        [] => 0,
-        [k] => u32::try_from(number(k)?).map_err(|e| e.to_string())?,
-        _ => return Err("expected at most one number behind".into()),
-    };
+    let after = passes(rest)?;
     if host == "shell" {
         lab.world.lock().store_faults.push(Fault { kind, after });
         return Ok(json!({ "done": format!("armed at the shell: {kind:?} after {after} effects") }));

@@ -138,4 +138,18 @@ mod tests {
         assert_eq!(w.ledger.against("ks", &w.messages_in(key)).lost, 0);
         assert!(w.servers[backup].agent.jobs.is_empty(), "copy and restore job went with log shipping");
     }
+
+    #[test]
+    fn a_database_with_a_hostile_name_goes_through_the_whole_runbook() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let yaml = "{database: \"m]g'c ü x\", version: 10.50.6000, logShipping: {backups: 3, copied: 2, restored: 1}}";
+        let mut w = World::build(Scenario::from_yaml(yaml).expect("valid"), dir.path()).expect("a world");
+        w.set_dead("sql-tp1.contoso.com", true);
+        w.set_dead("sql-tp2.contoso.com", true);
+        for step in 1..=7 {
+            w.runbook_step(step).unwrap_or_else(|e| panic!("step {step}: {e}"));
+        }
+        let key = w.key(w.roles().expect("servers").1, "M]G'C Ü X").expect("found in another case");
+        assert_eq!(w.ledger.against("ks", &w.messages_in(key)).lost, 0);
+    }
 }

@@ -5,6 +5,7 @@
 use super::{LabHost, alter, catalog, catalog_msdb, facts, media, procs, tables};
 use crate::world::error::{Failure, SqlError, raise};
 use crate::world::instance::MASTER;
+use crate::world::seed::CHAT_LOGIN;
 use pchat_tsql::host::{
     AlterAction, Boxed, Call, Change, Host, Media, ObjectName, Returned, SessionFacts, Signature,
     StatementKind, Termination,
@@ -226,13 +227,18 @@ impl Host for LabHost {
         self.world.lock().new_guid().into_bytes()
     }
 
-    fn statement(&mut self, _kind: StatementKind) -> Boxed<'_, Result<(), pchat_tsql::Failure>> {
-        let now = self.world.lock().now();
+    fn statement(&mut self, kind: StatementKind) -> Boxed<'_, Result<(), pchat_tsql::Failure>> {
         let mut w = self.world.lock();
-        if let Some(x) = w.servers[self.server].sessions.get_mut(&self.spid) {
+        let now = w.now();
+        let s = &mut w.servers[self.server];
+        if let Some(x) = s.sessions.get_mut(&self.spid) {
             x.last_batch = now;
         }
-        Box::pin(std::future::ready(Ok(())))
+        let looks =
+            matches!(kind, StatementKind::Select | StatementKind::MediaInfo | StatementKind::Procedure);
+        let fault = if looks && self.login != CHAT_LOGIN { s.take_look_fault() } else { None };
+        let result = fault.map_or(Ok(()), |n| Err(failure(vec![raise(n, &[])])));
+        Box::pin(std::future::ready(result))
     }
 
     fn transaction(&mut self, count: i32) {

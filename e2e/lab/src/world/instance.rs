@@ -127,6 +127,8 @@ pub struct Instance {
     pub endpoint: Option<Endpoint>,
     pub statements: Vec<Statement>,
     pub faults: Vec<Fault>,
+    /// Faults of statements that only look: an error number and the statements still to pass.
+    pub look_faults: Vec<(i32, u32)>,
     next_spid: i32,
     next_serial: u64,
 }
@@ -161,6 +163,7 @@ impl Instance {
             endpoint: None,
             statements: vec![],
             faults: vec![],
+            look_faults: vec![],
             next_spid: 51,
             next_serial: 1,
         }
@@ -304,6 +307,20 @@ impl Instance {
             Access::Restricted if !sysadmin => Some(raise(923, &[name])),
             _ => None,
         }
+    }
+
+    /// Takes an error whose turn it is for this looking statement.
+    pub fn take_look_fault(&mut self) -> Option<i32> {
+        let mut due = None;
+        self.look_faults.retain_mut(|(number, after)| {
+            if *after == 0 && due.is_none() {
+                due = Some(*number);
+                return false;
+            }
+            *after = after.saturating_sub(1);
+            true
+        });
+        due
     }
 
     /// Takes a fault whose turn it is for this effect.

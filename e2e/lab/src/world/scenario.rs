@@ -24,6 +24,8 @@ pub struct Scenario {
     pub backup: Site,
     /// Host of the management shell; its site is the backup's.
     pub shell: Shell,
+    /// What the SQL Servers offer of TLS.
+    pub encryption: Encryption,
     /// SQL Server version as `major.minor.build`.
     pub version: String,
     /// Login that the manifest's Secret names; it is sysadmin everywhere.
@@ -46,6 +48,19 @@ pub struct Scenario {
     pub silent_for: String,
     /// One-way latency of the clients' network in milliseconds.
     pub latency_ms: f64,
+}
+
+/// What a SQL Server offers and demands of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Encryption {
+    /// No certificate: everything goes in clear.
+    None,
+    /// TLS for the login, and for everything where the client asks for it: SQL Server's default.
+    #[default]
+    OnRequest,
+    /// "Force Encryption".
+    Forced,
 }
 
 /// One data centre.
@@ -252,6 +267,7 @@ impl Default for Scenario {
             primary: Site::default(),
             backup: Site::of("Kaohsiung", "ks"),
             shell: Shell::default(),
+            encryption: Encryption::default(),
             version: "11.0.7001".into(),
             sql_login: Login { name: "pchat_operator".into(), password: "Sql-Pa55w.rd".into() },
             log_shipping: LogShipping::default(),

@@ -123,13 +123,16 @@ struct Run<'a, F> {
 impl<F: FarEnd> Run<'_, F> {
     async fn converge(self, interrupt: Interrupt, running: Running) -> Exit {
         let output = self.converge.look.output;
-        let invocation =
-            Invocation { again: self.again.clone(), state_file: Some(self.state.display().to_string()) };
         let executor = self.converge.executor.clone().unwrap_or_else(default_executor);
         // A run that may not act leaves no trace.
         let file = (self.pool.mode == Mode::Enforce).then(|| StateFile::new(self.state.clone()));
         let now = Timestamp::now();
         let (keeper, notice) = Keeper::open(file, self.pool, &executor, &self.converge.approve, now);
+        let invocation = Invocation {
+            again: self.again.clone(),
+            state_file: Some(self.state.display().to_string()),
+            approved: keeper.approvals(),
+        };
         let paint = paint();
         let live = (output == Output::Human && std::io::stdout().is_terminal())
             .then(|| Live::new(invocation.clone(), paint));

@@ -56,6 +56,8 @@ pub struct Invocation {
     pub again: String,
     /// Where the state file is.
     pub state_file: Option<String>,
+    /// Digests that were accepted for this run.
+    pub approved: Vec<String>,
 }
 
 /// The journal at the far end, if it was read.

@@ -32,6 +32,13 @@ pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint,
         }
     }
     if let Some(digest) = halt.digest() {
+        if !invocation.approved.is_empty() {
+            let text = format!(
+                "What was approved ({}) does not cover this: it was shown something else.",
+                list(&invocation.approved)
+            );
+            out.push(wrap(&text, "  ", WIDTH));
+        }
         out.push("  To accept exactly that:".into());
         out.push(format!("    {}", paint.strong(&format!("{} --approve {digest}", invocation.again))));
     }
@@ -76,14 +83,21 @@ pub fn message(view: &View<'_>, halt: &Halt) -> String {
     }
 }
 
+/// A remedy without the sentence that names the stop's own digest.
+fn without_command(remedy: &str, digest: Option<&str>) -> String {
+    let own = digest.and_then(|digest| {
+        let (before, rest) = remedy.split_once(" To accept exactly that")?;
+        let (_, behind) = rest.split_once(&format!("approve {digest}."))?;
+        Some(format!("{before}{behind}"))
+    });
+    own.unwrap_or_else(|| remedy.to_owned())
+}
+
 /// What to do.
 pub fn remedy(halt: &Halt) -> String {
     match halt {
-        // The command that approves is told on a line of its own.
-        Halt::Planned(stop) => match (&stop.digest, stop.remedy.rsplit_once(" To ")) {
-            (Some(digest), Some((before, last))) if last.contains(digest.as_str()) => sentence(before),
-            _ => sentence(&stop.remedy),
-        },
+        // The command that approves is told on a line of its own; what else could be approved is not.
+        Halt::Planned(stop) => sentence(&without_command(&stop.remedy, stop.digest.as_deref())),
         // A failure's own sentence ends with its remedy.
         Halt::Failing { .. } => String::new(),
         Halt::WithoutEffect { .. } => {

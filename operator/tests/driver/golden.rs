@@ -27,6 +27,7 @@ fn invocation() -> Invocation {
     Invocation {
         again: "pchat-operator converge -f chat.yaml".into(),
         state_file: Some("chat.state.yaml".into()),
+        approved: Vec::new(),
     }
 }
 
@@ -85,6 +86,16 @@ async fn a_stop_says_what_stopped_it_what_was_changed_what_to_do_and_the_command
     assert_eq!(json["stop"]["name"], "LogChainGap");
     assert_eq!(json["stop"]["digest"].as_str(), halt.digest());
     assert_eq!(json["next"], serde_json::json!({"kind": "blocked", "reason": "LogChainGap"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_does_not_cover_the_stop_is_told() {
+    let (_, outcome) = told(&World::new(gap()), Paint(false)).await;
+    let Ending::Halted(halt) = &outcome.ending else { panic!("it did not stop") };
+    let pool = gap().pool;
+    let invocation = Invocation { approved: vec!["0000-0000".into()], ..invocation() };
+    let text = report::stop(&view(&pool, &outcome), halt, &invocation, Paint(false), true);
+    assert!(text.contains("What was approved (0000-0000) does not cover this"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ pub async fn run(cli: Cli) -> Exit {
         Ok(loaded) => loaded,
         Err(problems) => return bad_input(output, cli.command.name(), &problems),
     };
-    let running = Running::default();
+    let running = Arc::new(Running::default());
     let interrupt = listen(Arc::clone(&running));
     let pool = loaded.ends.pool.clone();
     let far = RealFarEnd::start(loaded.ends);
@@ -121,7 +121,7 @@ struct Run<'a, F> {
 }
 
 impl<F: FarEnd> Run<'_, F> {
-    async fn converge(self, interrupt: Interrupt, running: Running) -> Exit {
+    async fn converge(self, interrupt: Interrupt, running: Arc<Running>) -> Exit {
         let output = self.converge.look.output;
         let executor = self.converge.executor.clone().unwrap_or_else(default_executor);
         // A run that may not act leaves no trace.
@@ -148,13 +148,18 @@ impl<F: FarEnd> Run<'_, F> {
         if let Some(notice) = notice {
             told(output, teller, &notice);
         }
-        let watched = Watched::new(teller, running);
+        if let Some(live) = &live {
+            live.looking(self.pool);
+        }
+        running.speak_through(live.as_ref().map(Live::speaker));
+        let watched = Watched::new(teller, Arc::clone(&running));
         let settings = Settings { stay: self.converge.wait, ..Settings::default() };
         let driver =
             Driver::new(self.pool, self.far, &pchat_planner::plan, &watched, interrupt, settings, keeper);
         let mut outcome = driver.run().await;
         if let Some(live) = &live {
             live.finish();
+            running.speak_through(None);
         }
         let exit = exit_of(&outcome.ending);
         let view = view(self.pool, &outcome);

@@ -11,39 +11,66 @@ use crate::far_end::{ActError, Progress};
 use crate::reconcile::{Interrupt, interrupts};
 use crate::report::{Halt, Report, View};
 
-/// What runs at the far end at this moment, if anything: step and target.
-pub type Running = Arc<Mutex<Option<String>>>;
+/// What runs at the far end at this moment, and how to say something without disturbing what is drawn.
+#[derive(Default)]
+pub struct Running {
+    /// Step and target, if anything runs.
+    what: Mutex<Option<String>>,
+    /// How to speak; standard error otherwise.
+    speaker: Mutex<Option<Speaker>>,
+}
+
+/// Says a text.
+pub type Speaker = Box<dyn Fn(&str) + Send>;
+
+impl Running {
+    /// From now on what is said goes through `speaker`.
+    pub fn speak_through(&self, speaker: Option<Speaker>) {
+        *self.speaker.lock().unwrap_or_else(PoisonError::into_inner) = speaker;
+    }
+
+    fn say(&self, text: &str) {
+        match &*self.speaker.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(speaker) => speaker(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn set(&self, what: Option<String>) {
+        *self.what.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    fn current(&self) -> Option<String> {
+        self.what.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// Begins to listen. Must be called within a tokio runtime.
-pub fn listen(running: Running) -> Interrupt {
+pub fn listen(running: Arc<Running>) -> Interrupt {
     let (interrupter, interrupt) = interrupts();
     tokio::spawn(async move {
         if !signal().await {
             return;
         }
         interrupter.ask();
-        match current(&running) {
+        running.say(&match running.current() {
             Some(what) => {
-                eprintln!("\nStopping as soon as {what} has ended. Once more ends this program at once.")
+                format!("Stopping as soon as {what} has ended. Once more ends this program at once.")
             }
-            None => eprintln!("\nStopping."),
-        }
+            None => "Stopping.".into(),
+        });
         if signal().await {
-            match current(&running) {
-                Some(what) => eprintln!(
-                    "\nEnded at once. {what} may still be running at the far end, or take effect there later; the \
+            running.say(&match running.current() {
+                Some(what) => format!(
+                    "Ended at once. {what} may still be running at the far end, or take effect there later; the \
                      next run looks before it does anything."
                 ),
-                None => eprintln!("\nEnded at once. No action was running."),
-            }
+                None => "Ended at once. No action was running.".into(),
+            });
             std::process::exit(i32::from(Exit::Interrupted as u8));
         }
     });
     interrupt
-}
-
-fn current(running: &Running) -> Option<String> {
-    running.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Returns at the next signal; false when none can be heard.
@@ -65,17 +92,13 @@ async fn signal() -> bool {
 /// Keeps track of what runs, and hands everything on.
 pub struct Watched<'a> {
     inner: &'a dyn Report,
-    running: Running,
+    running: Arc<Running>,
 }
 
 impl<'a> Watched<'a> {
     /// Reports to `inner`.
-    pub fn new(inner: &'a dyn Report, running: Running) -> Self {
+    pub fn new(inner: &'a dyn Report, running: Arc<Running>) -> Self {
         Watched { inner, running }
-    }
-
-    fn set(&self, what: Option<String>) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 }
 
@@ -90,7 +113,11 @@ impl Report for Watched<'_> {
 
     fn started(&self, step: StepId, view: &View<'_>) {
         let target = view.record.listing.iter().find(|s| s.id == step).map_or("", |s| s.target.as_str());
-        self.set(Some(if target.is_empty() { format!("{step:?}") } else { format!("{step:?} ({target})") }));
+        self.running.set(Some(if target.is_empty() {
+            format!("{step:?}")
+        } else {
+            format!("{step:?} ({target})")
+        }));
         self.inner.started(step, view);
     }
 
@@ -99,12 +126,12 @@ impl Report for Watched<'_> {
     }
 
     fn confirmed(&self, step: StepId, view: &View<'_>) {
-        self.set(None);
+        self.running.set(None);
         self.inner.confirmed(step, view);
     }
 
     fn failed(&self, step: StepId, error: &ActError, view: &View<'_>) {
-        self.set(None);
+        self.running.set(None);
         self.inner.failed(step, error, view);
     }
 

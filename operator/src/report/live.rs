@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::plan::{Direction, Next, StepId, StepState};
+use pchat_planner::pool::Pool;
 
 use super::words::{Paint, WIDTH, duration, sentence, time, wrap};
 use super::{Halt, Invocation, Report, View, header, human, steps, stop};
@@ -45,6 +46,20 @@ impl Live {
             invocation,
             paint,
         }
+    }
+
+    /// The first look may take as long as a dead server's deadline.
+    pub fn looking(&self, pool: &Pool) {
+        let text = format!("  {} Looking at the servers of {}.", self.paint.busy("…"), pool.fqdn);
+        self.below(&mut self.inner(), Some(text));
+    }
+
+    /// Says a text above the lines, from elsewhere.
+    pub fn speaker(&self) -> Box<dyn Fn(&str) + Send> {
+        let multi = self.multi.clone();
+        Box::new(move |text| {
+            let _ = multi.println(text);
+        })
     }
 
     /// Leaves the lines as they are and gives the terminal back.
@@ -151,6 +166,9 @@ impl Report for Live {
         let mut inner = self.inner();
         let Some(plan) = view.plan else { return };
         let moving = !matches!(plan.direction, Direction::Steady(_));
+        if inner.direction.is_none() {
+            self.below(&mut inner, None);
+        }
         if inner.direction.is_none() || (moving && inner.direction != Some(plan.direction)) {
             inner.direction = Some(plan.direction);
             for (_, line) in std::mem::take(&mut inner.lines) {

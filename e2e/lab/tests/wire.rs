@@ -72,7 +72,8 @@ impl Bench {
     async fn until(&self, what: &str, ready: impl Fn(&Self) -> bool) {
         let begin = Instant::now();
         while !ready(self) {
-            assert!(begin.elapsed() < Duration::from_secs(10), "{what} did not come");
+            let late = begin.elapsed() > Duration::from_secs(10);
+            assert!(!late, "{what} did not come: {}", self.lab.state()["servers"]);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -239,4 +240,74 @@ async fn a_promoted_mirror_goes_on_with_the_chain_and_the_old_principal_comes_ba
     let old = bench.database("sql-tp1.contoso.com");
     assert_eq!((&old["state"], &old["mirroring"]["role"]), (&"RESTORING".into(), &"MIRROR".into()));
     assert_eq!(bench.database("sql-tp2.contoso.com")["mirroring_state"], "SYNCHRONIZED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_request_runs_whole_and_late_and_a_dropped_one_never() {
+    let bench = quiet("").await;
+    let late = "IF SYSUTCDATETIME() < DATEADD(MILLISECOND, 0, CONVERT(datetime2(3), N'2999-01-01')) \
+                EXEC master.sys.sp_addextendedproperty @name = N'late-one', @value = N'x'";
+    bench.order("delay-request sql-ks1 200 late-one").await;
+    let mut client = bench.connect(BACKUP).await;
+    assert!(run(&mut client, late).await.is_err());
+    assert_eq!(bench.lab.mutations(), 0, "nothing of it ran yet");
+    bench.until("the delayed request", |b| b.lab.state().to_string().contains("late-one")).await;
+
+    bench.order("drop-request sql-ks1 never-one").await;
+    let mut client = bench.connect(BACKUP).await;
+    let never = "EXEC master.sys.sp_addextendedproperty @name = N'never-one', @value = N'x'";
+    assert!(run(&mut client, never).await.is_err());
+    bench.order("lose-request sql-ks1 other-one").await;
+    let mut client = bench.connect(BACKUP).await;
+    let lost = "EXEC master.sys.sp_addextendedproperty @name = N'other-one', @value = N'x'; SELECT 1";
+    assert!(run(&mut client, lost).await.is_err());
+    let state = bench.lab.state().to_string();
+    assert!(state.contains("other-one") && !state.contains("\"name\":\"never-one"), "{state}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_shipping_is_dropped_with_its_jobs_but_not_while_its_monitor_is_dead() {
+    let bench = quiet(", monitor: 'SQL-TP1\\PCHAT'").await;
+    let mut client = bench.connect(BACKUP).await;
+    let drop = "EXEC master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = N'mgc'";
+    bench.order("kill host sql-tp1").await;
+    assert_eq!(number(&mut client, drop).await, Some(32054));
+    let count = "SELECT COUNT(*) FROM msdb.dbo.sysjobs";
+    assert_eq!(run(&mut client, count).await.unwrap()[0].get::<i32, _>(0), Some(2));
+    run(&mut client, &format!("{drop}, @ignoreremotemonitor = 1")).await.unwrap();
+    assert_eq!(run(&mut client, count).await.unwrap()[0].get::<i32, _>(0), Some(0));
+    assert_eq!(number(&mut client, drop).await, Some(32014));
+    assert_eq!(bench.database(BACKUP)["state"], "RESTORING", "the database itself is not touched");
+    let mut reader = bench.connect_as(BACKUP, "pchat_reader").await;
+    assert_eq!(number(&mut reader, drop).await, Some(15003));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_shipping_set_up_by_its_procedures_ships() {
+    let bench = quiet("").await;
+    let mut backup = bench.connect(BACKUP).await;
+    let again = format!(
+        r"EXEC master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = N'mgc';
+        DECLARE @c uniqueidentifier, @r uniqueidentifier, @s uniqueidentifier;
+        EXEC master.dbo.sp_add_log_shipping_secondary_primary @primary_server = N'SQL-TP1\PCHAT',
+            @primary_database = N'mgc', @backup_source_directory = N'{SHARE}',
+            @backup_destination_directory = N'D:\LogShip', @copy_job_name = N'copy', @restore_job_name = N'restore',
+            @file_retention_period = 4320, @monitor_server = N'SQL-KS1\PCHAT', @monitor_server_security_mode = 1,
+            @copy_job_id = @c OUTPUT, @restore_job_id = @r OUTPUT, @secondary_id = @s OUTPUT;
+        EXEC master.dbo.sp_add_log_shipping_secondary_database @secondary_database = N'mgc',
+            @primary_server = N'SQL-TP1\PCHAT', @primary_database = N'mgc', @restore_delay = 0, @restore_mode = 0;
+        EXEC msdb.dbo.sp_start_job @job_id = @c;"
+    );
+    run(&mut backup, &again).await.unwrap();
+    let copied = |b: &Bench| b.lab.state()["files"]["folder"].as_array().map(Vec::len);
+    bench.until("the copy job", |b| copied(b) == Some(6)).await;
+    let before = bench.database(BACKUP)["next_lsn"].clone();
+    run(&mut backup, "EXEC msdb.dbo.sp_start_job @job_name = N'restore'").await.unwrap();
+    bench
+        .until("the restore job", |b| {
+            let jobs = b.lab.state()["servers"].to_string();
+            jobs.contains("Number of log backup files restored: 4.")
+        })
+        .await;
+    assert_ne!(bench.database(BACKUP)["next_lsn"], before);
 }

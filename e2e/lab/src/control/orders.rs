@@ -30,6 +30,9 @@ delay-call HOST MILLISECONDS [K]               the client of the K-th next effec
 drop-call HOST [K]                             the client of the K-th next effect is cut off, nothing happens
 hold HOST [K] | hold-reply HOST [K]            the K-th next effect, or the answer to it, waits at the gate
 gate | gate open | gate refuse                 what waits there; let it happen, or not
+delay-request HOST MILLISECONDS TEXT           the next request to HOST that holds TEXT: its client is cut off, it runs later
+lose-request HOST TEXT                         ... it runs, its reply is lost
+drop-request HOST TEXT                         ... its client is cut off, it never runs
 fault HOST NUMBER [K]                          error NUMBER is raised in place of the K-th next effect
 fault-look HOST NUMBER [K]                     error NUMBER is raised in place of the K-th next SELECT, header or procedure
 clear-faults HOST
@@ -107,6 +110,11 @@ pub async fn carry_out(lab: &Arc<Inner>, line: &str) -> Result<Value, String> {
             let n = i32::try_from(number(n)?).map_err(|e| e.to_string())?;
             fault(lab, host, FaultKind::Error(n), rest)
         }
+        ["delay-request", host, ms, text @ ..] => {
+            request_fault(lab, host, FaultKind::Delay(number(ms)?), text)
+        }
+        ["lose-request", host, text @ ..] => request_fault(lab, host, FaultKind::LoseReply, text),
+        ["drop-request", host, text @ ..] => request_fault(lab, host, FaultKind::Drop, text),
         ["fault-look", host, n, rest @ ..] => {
             let n = i32::try_from(number(n)?).map_err(|e| e.to_string())?;
             let after = passes(rest)?;
@@ -133,6 +141,7 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
             let at = server(w, host)?;
             w.servers[at].faults.clear();
             w.servers[at].look_faults.clear();
+            w.servers[at].request_faults.clear();
             "no fault is armed".into()
         }
         ["tear", file, how] => {
@@ -343,6 +352,17 @@ async fn link(lab: &Arc<Inner>, a: &str, b: &str, cut: bool) -> Result<Value, St
         }
     }
     Ok(json!({ "done": format!("{a} and {b}: {}", if cut { "cut" } else { "joined" }) }))
+}
+
+fn request_fault(lab: &Arc<Inner>, host: &str, kind: FaultKind, text: &[&str]) -> Result<Value, String> {
+    let text = text.join(" ").to_lowercase();
+    if text.is_empty() {
+        return Err("expected a text that the request must hold".into());
+    }
+    let mut w = lab.world.lock();
+    let at = server(&w, host)?;
+    w.servers[at].request_faults.push((kind, text.clone()));
+    Ok(json!({ "done": format!("armed at {host}: {kind:?} for a request that holds {text}") }))
 }
 
 /// The `[K]` at the end of an order.

@@ -87,6 +87,9 @@ impl pchat_tds::Session for LabSession {
                 _ => format!("RPC {procedure}"),
             },
         };
+        if !self.inner.host_mut().request_arrives(&text).await {
+            return;
+        }
         let mut out =
             Wire { response, types: vec![], database: &mut self.database, errors: vec![], returned: 0 };
         match request {
@@ -105,6 +108,7 @@ impl pchat_tds::Session for LabSession {
             }
         }
         let errors = out.errors;
+        self.inner.host_mut().request_ends().await;
         self.log(text, errors, begin.elapsed());
         self.inner.host().link.iter().for_each(crate::net::Link::settle);
     }

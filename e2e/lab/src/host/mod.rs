@@ -49,6 +49,8 @@ pub struct LabHost {
     version: Version,
     /// The client is to be cut off when the running effect is done.
     lose_reply: bool,
+    /// The same, when the running request is done.
+    lose_reply_at_end: bool,
     /// The answer to the running effect waits at the gate.
     hold_reply: bool,
     /// Effects of the running batch, for the statement log.
@@ -89,6 +91,7 @@ impl LabHost {
             link: None,
             version,
             lose_reply: false,
+            lose_reply_at_end: false,
             hold_reply: false,
             effects: vec![],
         }
@@ -148,6 +151,36 @@ impl LabHost {
     async fn wait_at_gate(&self) -> Passage {
         let gate = self.world.lock().gate.clone();
         gate.wait(self.effects.last().map_or("", String::as_str)).await
+    }
+
+    /// Lets a commanded fault of the whole request strike before it runs; false when the request is never to run. A
+    /// delayed one runs late, its caller gone, and finds the world as it is then.
+    pub(crate) async fn request_arrives(&mut self, text: &str) -> bool {
+        let fault = self.world.lock().servers[self.server].take_request_fault(text);
+        let cut = |host: &LabHost| host.link.iter().for_each(crate::net::Link::cut_client);
+        match fault {
+            Some(FaultKind::LoseReply) => {
+                self.lose_reply_at_end = true;
+                true
+            }
+            Some(FaultKind::Delay(ms)) => {
+                cut(self);
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                true
+            }
+            Some(FaultKind::Drop) => {
+                cut(self);
+                false
+            }
+            // The others are faults of effects, not of requests.
+            None | Some(FaultKind::Error(_) | FaultKind::Hold | FaultKind::HoldReply) => true,
+        }
+    }
+
+    /// Ends a request whose reply is to be lost.
+    pub(crate) async fn request_ends(&mut self) {
+        self.lose_reply |= std::mem::take(&mut self.lose_reply_at_end);
+        self.settle_fault().await;
     }
 
     /// Behind an effect whose reply is to be lost or held: cuts the client off, or waits at the gate.

@@ -127,6 +127,8 @@ pub struct Instance {
     pub endpoint: Option<Endpoint>,
     pub statements: Vec<Statement>,
     pub faults: Vec<Fault>,
+    /// Faults of whole requests: what strikes, and the text that the request must hold.
+    pub request_faults: Vec<(FaultKind, String)>,
     /// Faults of statements that only look: an error number and the statements still to pass.
     pub look_faults: Vec<(i32, u32)>,
     next_spid: i32,
@@ -164,6 +166,7 @@ impl Instance {
             statements: vec![],
             faults: vec![],
             look_faults: vec![],
+            request_faults: vec![],
             next_spid: 51,
             next_serial: 1,
         }
@@ -307,6 +310,13 @@ impl Instance {
             Access::Restricted if !sysadmin => Some(raise(923, &[name])),
             _ => None,
         }
+    }
+
+    /// Takes a fault that waits for a request with this text.
+    pub fn take_request_fault(&mut self, text: &str) -> Option<FaultKind> {
+        let text = text.to_lowercase();
+        let at = self.request_faults.iter().position(|(_, wanted)| text.contains(wanted.as_str()))?;
+        Some(self.request_faults.remove(at).0)
     }
 
     /// Takes an error whose turn it is for this looking statement.

@@ -90,7 +90,7 @@ pub enum Action {
         source: Option<crate::pool::LogSource>,
         /// Every `.trn` name that was judged.
         known: Vec<String>,
-        /// The file that proves that the listing works; `None` only when the approved hazard is that it can't be read.
+        /// The file on the share that proves that its listing works; `None` only when the approved hazard is that it can't be read.
         must: Option<String>,
         /// The transition with its recovery record.
         transition: Transition,

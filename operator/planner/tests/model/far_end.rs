@@ -262,7 +262,10 @@ fn recover(env: &Env, w: &mut World, msg: &Msg) -> bool {
             })
             .map(name_of)
             .collect();
-        if must.as_ref().is_some_and(|m| !listed.contains(m)) || listed.iter().any(|n| !known.contains(n)) {
+        let on_share = |m: &String| {
+            w.share_up && (0..w.files.len()).any(|i| name_of(i) == *m && w.files[i].share != Look::Absent)
+        };
+        if must.as_ref().is_some_and(|m| !on_share(m)) || listed.iter().any(|n| !known.contains(n)) {
             return false;
         }
     }

@@ -13,17 +13,19 @@ use super::{Batch, at_position};
 /// Share and folder are listed again under the lock. It may take a minute on a dead share, so the clock and
 /// the owner are read after it.
 const LIST_AGAIN: &str = r"
-DECLARE @listed TABLE (name nvarchar(512) NOT NULL, depth int NOT NULL, is_file int NOT NULL);
-INSERT INTO @listed (name, depth, is_file) EXEC master.sys.xp_dirtree @share, 1, 1;
-INSERT INTO @listed (name, depth, is_file) EXEC master.sys.xp_dirtree @folder, 1, 1;
+DECLARE @shared TABLE (name nvarchar(512) NOT NULL, depth int NOT NULL, is_file int NOT NULL);
+DECLARE @copied TABLE (name nvarchar(512) NOT NULL, depth int NOT NULL, is_file int NOT NULL);
+INSERT INTO @shared (name, depth, is_file) EXEC master.sys.xp_dirtree @share, 1, 1;
+INSERT INTO @copied (name, depth, is_file) EXEC master.sys.xp_dirtree @folder, 1, 1;
 ";
 
-/// Nothing is there that was not judged, and the listing works: an empty one proves nothing.
+/// Nothing is there that was not judged, and the listing of the share works: an empty one proves nothing, and neither does
+/// the folder, where copies outlive the share.
 const NOTHING_NEW: &str = r"
-IF @must IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @listed AS t WHERE t.is_file = 1 AND t.name = @must)
-BEGIN SET @m = LEFT(@must, 300); RAISERROR(N'PCHAT|NOTLAST|the listing no longer holds %s', 16, 25, @m); RETURN; END;
+IF @must IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @shared AS t WHERE t.is_file = 1 AND t.name = @must)
+BEGIN SET @m = LEFT(@must, 300); RAISERROR(N'PCHAT|NOTLAST|the share no longer shows %s', 16, 25, @m); RETURN; END;
 SET @m = NULL;
-SELECT TOP (1) @m = LEFT(t.name, 300) FROM @listed AS t
+SELECT TOP (1) @m = LEFT(t.name, 300) FROM (SELECT name, is_file FROM @shared UNION ALL SELECT name, is_file FROM @copied) AS t
  WHERE t.is_file = 1 AND t.name LIKE N'%.trn' AND CHARINDEX(N'|' + t.name + N'|', @known) = 0;
 IF @m IS NOT NULL BEGIN RAISERROR(N'PCHAT|NOTLAST|%s was not there when this was planned', 16, 25, @m); RETURN; END;
 ";

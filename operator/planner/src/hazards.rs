@@ -35,9 +35,9 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
             lsn: Some(course.end.lsn),
             fork: Some(*fork),
             sentence: format!(
-                "{} of recovery fork {fork} can't be applied on the way to LSN {}, and what only they hold is given up",
-                crate::words::list(files),
-                course.end.lsn
+                "{database} takes another way than recovery fork {fork} to LSN {}: what only {} holds is given up",
+                course.end.lsn,
+                crate::words::list(files)
             ),
         });
     }
@@ -48,8 +48,7 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
             lsn: Some(course.end.lsn),
             fork: Some(course.end.fork),
             sentence: format!(
-                "a log backup is missing: the chain ends at LSN {}, and the next readable file {} begins at LSN {}; \
-                 everything from the end of the chain on is given up",
+                "a log backup is missing: {database} ends at LSN {}, and the next readable file, {}, begins at LSN {}",
                 course.end.lsn, gap.name, gap.first_lsn
             ),
         });

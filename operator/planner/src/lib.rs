@@ -6,9 +6,11 @@
 //!
 //! Read [`policy`] beside the decision table of the documentation: it is the same table.
 
+mod actions;
 pub mod chain;
 mod copy;
 pub mod facts;
+pub mod files;
 mod hazards;
 pub mod journal;
 mod loss;
@@ -19,11 +21,14 @@ mod ownership;
 pub mod plan;
 pub mod policy;
 pub mod pool;
+mod service;
 mod steps;
 mod stops;
+mod telling;
 mod words;
 
-pub use next::{BATCH_BYTES, BATCH_FILES, deciding_row, plan};
+pub use actions::{BATCH_BYTES, BATCH_FILES};
+pub use next::{deciding_row, plan};
 pub use other_side::FRESH;
 pub use ownership::LAPSE;
-pub use steps::{MIRROR_GRACE, SERVERS_DEADLINE};
+pub use service::{MIRROR_GRACE, SERVERS_DEADLINE};

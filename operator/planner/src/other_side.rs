@@ -73,11 +73,12 @@ impl OtherSide {
                     stopped.push(None);
                 }
                 (Contact::Unusable { detail }, _) => {
+                    let detail = detail.trim_end_matches('.');
                     it.alive(id, format!("{name} is alive but can't be asked: {detail}"), &mut seen);
                     stopped.push(None);
                 }
                 (Contact::Answers, None) => {
-                    let why = f.state.why().unwrap_or("its state was not read");
+                    let why = f.state.why().unwrap_or("its state was not read").trim_end_matches('.');
                     it.alive(id, format!("{name} answers but can't be asked: {why}"), &mut seen);
                     stopped.push(None);
                 }

@@ -223,12 +223,13 @@ impl<'a> Evidence<'a> {
         } else {
             self.courses.iter().cloned().map(Some).collect()
         };
+        let here = words::instance(self.pool, crate::next::BACKUP);
         let mut first = None;
         for (i, course) in courses.iter().enumerate() {
             let mut set = common.clone();
             let at = match course {
                 Some(c) => {
-                    set.extend(hazards::of_course(c, &self.db.name));
+                    set.extend(hazards::of_course(c, &format!("{} on {here}", self.db.name)));
                     Some(c.end)
                 }
                 None if self.copy.is_online() => copy::fork_point(self.db),
@@ -333,7 +334,7 @@ impl<'a> Evidence<'a> {
                 words::duration(limit)
             ),
             None => format!(
-                "how much is lost is unknown ({}); at most {} are allowed",
+                "how much is lost is {}; at most {} are allowed",
                 if loss.safe_until.is_none() { &loss.safe_source } else { &loss.end_source },
                 words::duration(limit)
             ),

@@ -1,0 +1,185 @@
+//! The words of the decision table's rows, and of calling off: one question with every hazard, and what accepting it loses.
+//!
+//! Decides nothing.
+
+use crate::next::BACKUP;
+use crate::ownership::Ownership;
+use crate::plan::{Reason, Step, StepId, StepState, Stop};
+use crate::policy::{Decision, Evidence, Row};
+use crate::stops::{bracketed, stop};
+use crate::words::{count, duration, instance, list, time};
+
+/// The words of a row that waits.
+pub(crate) fn row(e: &Evidence, row: &Row) -> String {
+    if row.decision == Decision::Wait(Reason::SilenceTooShort) {
+        let left = e.other.too_young(e.pool, e.now).map(|t| duration(t.duration_since(e.now)));
+        return format!(
+            "{}. A failover is forced after {} of silence; {} left",
+            e.other.seen,
+            duration(e.pool.silent_for),
+            left.unwrap_or_else(|| "0 s".into())
+        );
+    }
+    let torn = e.course().map(|c| list(c.torn.iter().map(|t| &t.name))).unwrap_or_default();
+    format!("{torn} is torn; whether it is still being written shows in a moment")
+}
+
+/// The words of a row that stops.
+pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepId>) -> Stop {
+    let here = instance(e.pool, BACKUP);
+    let db = &e.db.name;
+    let approvable = e.hazards.iter().any(|h| h.reason == reason);
+    let mut message = match reason {
+        Reason::PlannedSwitchoverNeeded => {
+            format!("A failover is not forced while the other side serves: {}.", e.other.seen)
+        }
+        Reason::LogShippingSourceUnknown => format!(
+            "Log shipping of {db} on {here} is gone, and neither the journal nor the manifest says where its files are."
+        ),
+        _ => {
+            let same: Vec<&str> =
+                e.hazards.iter().filter(|h| h.reason == reason).map(|h| h.sentence.as_str()).collect();
+            format!("{}.", capital(&same.join(". ")))
+        }
+    };
+    let nothing = match e.open {
+        _ if e.copy.is_online() => format!(" The pool does not use {db} on {here} yet."),
+        Some(_) => format!(" {db} on {here} was not recovered; log shipping is quiesced."),
+        None => " Nothing was changed.".into(),
+    };
+    message.push_str(&nothing);
+    let mut remedy = match reason {
+        Reason::PlannedSwitchoverNeeded => {
+            "Moving a pool whose side serves is a planned switchover, which this version does not carry out: set activeDatabase back to \
+             primary, or stop the other side for good first."
+                .into()
+        }
+        Reason::MirrorHoldsCommits => {
+            "Fail over to that mirror within its own site first (Invoke-CsDatabaseFailover): it loses nothing.".to_owned()
+        }
+        Reason::PrimaryDamaged => format!(
+            "Save the end of its log there: BACKUP LOG {} TO DISK = '<share>\\tail.trn' WITH NO_TRUNCATE, NORECOVERY; the run applies it.",
+            bracketed(db)
+        ),
+        Reason::PrimaryMayBeAlive => "Fix the access, so that its state can be read, or switch it off for good.".into(),
+        Reason::StaleCopySuspected =>
+            "If it is an old copy, take it away and initialise log shipping again. If log shipping was removed by hand, declare share and \
+             folder under logShipping, so that the files can tell."
+            .into(),
+        Reason::BothSidesOnline => "Decide which side goes on, and take the other OFFLINE.".into(),
+        Reason::LogChainGap => "If you can find the missing backup, put it on the share: the run goes on by itself.".into(),
+        Reason::ForkAmbiguous => "Find out which of the old side's instances served last.".into(),
+        Reason::BackupsUnknown => "Make share and folder readable for the SQL Server service account: the run goes on by itself.".into(),
+        Reason::LogShippingSourceUnknown => "Declare logShipping.share and logShipping.folder; the run goes on by itself.".into(),
+        Reason::LossAboveLimit => "Nothing brings back what was not shipped.".into(),
+        _ => String::new(),
+    };
+    if approvable {
+        let others: Vec<&str> =
+            e.hazards.iter().filter(|h| h.reason != reason).map(|h| h.sentence.as_str()).collect();
+        let with = match others.is_empty() {
+            true => String::new(),
+            false => format!(" together with: {}", others.join("; ")),
+        };
+        remedy.push_str(&format!(
+            " {} To accept exactly that{with}, approve {}.",
+            loss_words(e, e.chosen),
+            e.digest
+        ));
+        for (i, (digest, _)) in e.digests.iter().enumerate().filter(|(i, _)| *i != e.chosen) {
+            let fork = e
+                .courses
+                .get(i)
+                .and_then(|c| c.choices.last())
+                .map(|c| c.fork.to_string())
+                .unwrap_or_default();
+            remedy.push_str(&format!(
+                " Or follow fork {fork}: {} For that, approve {digest}.",
+                loss_words(e, i)
+            ));
+        }
+    }
+    debug_assert!(!row.evidence.is_empty());
+    Stop { digest: approvable.then(|| e.digest.clone()), ..stop(reason, step, message, remedy) }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        // A name at the head of a sentence stays as it is.
+        Some(c)
+            if text.starts_with("how ")
+                || text.starts_with("a ")
+                || text.starts_with("up ")
+                || text.starts_with("log ") =>
+        {
+            c.to_uppercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn loss_words(e: &Evidence, i: usize) -> String {
+    let Some((_, loss)) = e.digests.get(i) else { return String::new() };
+    match (loss.safe_until, loss.at_most()) {
+        (None, _) => "How much is lost is not known.".into(),
+        (Some(from), Some(d)) => {
+            format!("At most {} is lost: what was stored after {}.", duration(d), time(from, e.now))
+        }
+        (Some(from), None) => {
+            format!(
+                "What was stored after {} is lost; until when the other side stored messages is unknown.",
+                time(from, e.now)
+            )
+        }
+    }
+}
+
+/// The steps of calling off.
+pub(crate) fn call_off_steps(e: &Evidence, resume: bool) -> Vec<Step> {
+    let here = instance(e.pool, BACKUP);
+    let mine = matches!(e.ownership, Ownership::Mine(_));
+    let step = |id, state, precondition: &str, effect: &str, why: String| Step {
+        id,
+        state,
+        target: here.clone(),
+        precondition: precondition.into(),
+        effect: effect.into(),
+        why,
+        progress: None,
+    };
+    let todo = |b| if b { StepState::Pending } else { StepState::Done };
+    vec![
+        step(
+            StepId::TakeOwnership,
+            todo(!mine),
+            "no live owner with another intent",
+            "this run owns the transition",
+            if mine { "this run owns it".into() } else { "the open transition is not this run's".into() },
+        ),
+        step(
+            StepId::ResumeLogShipping,
+            match (&e.state.secondary, resume) {
+                (None, _) => StepState::Skipped,
+                (Some(_), r) => todo(r),
+            },
+            "the copy is not recovered",
+            "both jobs are enabled: the pool is protected again",
+            match &e.state.secondary {
+                None => "log shipping is gone: set it up again".into(),
+                Some(s) => format!(
+                    "{} enabled of {}",
+                    [&s.copy_job, &s.restore_job].iter().filter(|j| j.enabled).count(),
+                    count(2, "job")
+                ),
+            },
+        ),
+        step(
+            StepId::ReleaseOwnership,
+            StepState::Pending,
+            "log shipping runs again",
+            "the transition is called off",
+            format!("the transition is open; {}", e.other.seen),
+        ),
+    ]
+}

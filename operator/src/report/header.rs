@@ -132,12 +132,10 @@ pub fn loss(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
         (_, _, at_least) => {
             let end = match at_least {
                 Some(at_least) => {
-                    let length = loss.safe_until.map(|safe| whole(at_least.duration_since(safe)));
-                    format!(
-                        "at least until {}, that is {} or more",
-                        time(at_least, now),
-                        length.unwrap_or_default()
-                    )
+                    let length = loss.safe_until.map(|safe| at_least.duration_since(safe));
+                    let length = length.filter(|length| length.as_secs() > 0);
+                    let length = length.map(|length| format!(", that is {} or more", whole(length)));
+                    format!("at least until {}{}", time(at_least, now), length.unwrap_or_default())
                 }
                 None => "for an unknown time".into(),
             };

@@ -216,6 +216,10 @@ async fn changes_are_counted_and_looking_is_free() {
     let bench = quiet("").await;
     let mut client = bench.connect(BACKUP).await;
     bench.order("mark").await;
+    let own = "SELECT r.command, p.cmd FROM sys.dm_exec_requests AS r JOIN sys.sysprocesses AS p ON p.spid = r.session_id \
+               WHERE r.session_id = @@SPID";
+    let own = run(&mut client, own).await.unwrap();
+    assert_eq!(own[0].get::<&str, _>(0), Some("SELECT"), "whoever asks is seen executing");
     let look = "SELECT name FROM sys.databases; EXEC sp_who2; SELECT * FROM msdb.dbo.log_shipping_secondary; \
                 DECLARE @r int; EXEC @r = sp_getapplock @Resource = N'x', @LockMode = N'Exclusive', \
                 @LockOwner = N'Session', @LockTimeout = 0; SELECT @r";

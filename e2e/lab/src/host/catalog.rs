@@ -14,9 +14,17 @@ use pchat_tsql::Value;
 /// Named values of one row.
 pub type Named = Vec<(&'static str, Value)>;
 
-/// The rows of `sys.<name>` on a server, or `None` where there is no such view. `login` decides what is seen.
-pub fn rows(world: &World, server: usize, database: i32, login: &str, name: &str) -> Option<Vec<Named>> {
+/// The rows of `sys.<name>` on a server, or `None` where there is no such view. `asking`, session and
+/// login, decides what is seen.
+pub fn rows(
+    world: &World,
+    server: usize,
+    database: i32,
+    asking: (i32, &str),
+    name: &str,
+) -> Option<Vec<Named>> {
     let s = world.servers.get(server)?;
+    let login = asking.1;
     let all = is_sysadmin(s, login);
     Some(match name.to_ascii_lowercase().as_str() {
         "databases" => s.databases.iter().map(database_row).collect(),
@@ -95,7 +103,7 @@ pub fn rows(world: &World, server: usize, database: i32, login: &str, name: &str
             })
             .to_vec(),
         "objects" => objects(s, database),
-        other => return super::catalog_sessions::rows(world, server, login, other),
+        other => return super::catalog_sessions::rows(world, server, asking, other),
     })
 }
 

@@ -11,12 +11,19 @@ use jiff::Timestamp;
 use pchat_tsql::Value;
 
 /// The rows of one of these views, or `None`.
-pub fn rows(world: &World, server: usize, login: &str, name: &str) -> Option<Vec<Named>> {
+pub fn rows(world: &World, server: usize, asking: (i32, &str), name: &str) -> Option<Vec<Named>> {
     let s = world.servers.get(server)?;
     let now = world.now();
+    let (spid, login) = asking;
     // Without VIEW SERVER STATE a session sees itself only.
     let seen = |x: &&Session| is_sysadmin(s, login) || x.login.eq_ignore_ascii_case(login);
-    let sessions: Vec<&Session> = s.sessions.values().filter(seen).collect();
+    let mut seen: Vec<Session> = s.sessions.values().filter(seen).cloned().collect();
+    // Whoever asks is executing: this very SELECT.
+    for x in seen.iter_mut().filter(|x| x.spid == spid && x.request.is_none()) {
+        let (started, database) = (x.last_batch, x.database);
+        x.request = Some(Request { command: "SELECT".into(), started, database, service_ms: 0 });
+    }
+    let sessions: Vec<&Session> = seen.iter().collect();
     Some(match name {
         "sysprocesses" => system_processes(s).chain(sessions.iter().map(|x| process_row(x))).collect(),
         "dm_exec_sessions" => sessions.iter().map(|x| session_row(x)).collect(),

@@ -65,7 +65,7 @@ impl Host for LabHost {
         let named = self.read(|w, s| {
             if name.schema.eq_ignore_ascii_case("sys") {
                 let database = s.database(&name.database).map_or(MASTER, |d| d.id);
-                catalog::rows(w, self.server, database, &self.login, &name.name)
+                catalog::rows(w, self.server, database, (self.spid, &self.login), &name.name)
             } else {
                 catalog_msdb::rows(w, self.server, &name.name)
             }

@@ -231,7 +231,9 @@ impl LabHost {
         let msdb = name.database.eq_ignore_ascii_case("msdb") && name.schema.eq_ignore_ascii_case("dbo");
         if name.schema.eq_ignore_ascii_case("sys") {
             return Ok(schema::view("sys", &name.name, self.version).filter(|_| {
-                self.read(|w, _| catalog::rows(w, self.server, MASTER, &self.login, &name.name).is_some())
+                self.read(|w, _| {
+                    catalog::rows(w, self.server, MASTER, (self.spid, &self.login), &name.name).is_some()
+                })
             }));
         }
         if msdb {

@@ -328,7 +328,9 @@ impl World {
         }
         let Some(db) = self.database(key) else { return };
         let from = m.sent_to.unwrap_or(db.next);
-        let records: Vec<_> = db.log.iter().filter(|r| r.lsn >= from).cloned().collect();
+        // The tail only: a log that nobody backs up grows long.
+        let mut records: Vec<_> = db.log.iter().rev().take_while(|r| r.lsn >= from).cloned().collect();
+        records.reverse();
         let (next, mark, base, fork) = (db.next, db.backed_up_to, db.base, db.fork);
         let forks = db.forks.clone();
         if let Some(mirror) = self.database_mut(other) {

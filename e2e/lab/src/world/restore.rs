@@ -106,7 +106,8 @@ impl World {
         let fail = |e: SqlError| terminated(verb, e);
         let found = self.find(server, &request.database).map(|d| Key { server, database: d.id });
         if let Some(key) = found {
-            self.may_restore(key, spid).map_err(fail)?;
+            let overwrites = !request.log && request.path.is_some();
+            self.may_restore(key, spid, overwrites).map_err(fail)?;
         }
         let (key, set, created) = match (&request.path, found) {
             (None, None) => return Err(fail(raise(911, &[&request.database]))),
@@ -162,7 +163,7 @@ impl World {
         Ok(Restoring { request, server, spid, key, set, created })
     }
 
-    fn may_restore(&self, key: Key, spid: i32) -> Result<(), SqlError> {
+    fn may_restore(&self, key: Key, spid: i32, overwrites: bool) -> Result<(), SqlError> {
         let db = self.existing(key)?;
         if db.mirroring.is_some() {
             return Err(raise(3104, &[&db.name]));
@@ -172,7 +173,7 @@ impl World {
             return Err(raise(3102, &[&"RESTORE", &db.name]));
         }
         // Already online is told before anybody is found using it, when nothing is to be overwritten.
-        if db.state == State::Online && db.standby.is_none() && db.held_by.is_none() {
+        if !overwrites && db.state == State::Online && db.standby.is_none() && db.held_by.is_none() {
             return Ok(());
         }
         let users = self.servers[key.server].users_of(key.database, spid);

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::chain::{self, Course};
 use crate::copy::{self, Copy};
@@ -19,6 +19,10 @@ use crate::ownership::{self, Ownership};
 use crate::plan::{Hazard, Loss, Reason};
 use crate::pool::{LogSource, Pool, Side};
 use crate::{hazards, loss, words};
+
+/// A backup that began this shortly after the first silent look is no sign of life: the look takes time itself, headers tell
+/// whole seconds, and clocks differ.
+pub const LIFE_SLACK: SignedDuration = SignedDuration::from_secs(15);
 
 /// When a row is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +177,7 @@ impl<'a> Evidence<'a> {
             let since = other.silent_since?;
             chain::sets(b, &db.name)
                 .into_iter()
-                .filter(|(_, s)| s.started > since)
+                .filter(|(_, s)| s.started > words::after(since, LIFE_SLACK))
                 .max_by_key(|(_, s)| s.started)
         });
         let mut e = Evidence {

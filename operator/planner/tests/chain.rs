@@ -163,27 +163,6 @@ fn a_set_that_crossed_into_our_fork_before_our_position_applies() {
     assert_eq!(names(&only(&[(name(1), whole(crossing))], 100)), [name(1)]);
 }
 
-/// A small generator: the tests need no more, and its state is the seed that is printed.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Dice {
-        let seed = std::env::var("PCHAT_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-            now.as_nanos() as u64 | 1
-        });
-        println!("PCHAT_SEED={seed}");
-        Dice(seed)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 /// Random shares: whatever the chain says can be applied, SQL Server's own rule accepts in that order; and an end that is
 /// called known leaves no readable file of the fork behind it.
 #[test]

@@ -316,3 +316,14 @@ fn declared_paths_are_used_only_where_nothing_better_is_known() {
     };
     assert_eq!(source.share, r"\\files\pchat-logs");
 }
+
+#[test]
+fn a_backup_that_began_with_the_first_silent_look_is_no_sign_of_life() {
+    let begun = |at| {
+        let files =
+            [(name(0), whole(set(50, 100))), (name(1), whole(BackupSet { started: t(at), ..set(100, 200) }))];
+        Case::disaster().with_files(files).row()
+    };
+    assert_eq!(begun(525), Some("chain-complete"));
+    assert_eq!(begun(526), Some("life-after-silence"));
+}

@@ -364,3 +364,24 @@ pub fn action(plan: &Plan) -> Option<&Action> {
         _ => None,
     }
 }
+
+/// A small generator: the tests need no more, and its state is the seed that is printed.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new() -> Dice {
+        let seed = std::env::var("PCHAT_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            now.as_nanos() as u64 | 1
+        });
+        println!("PCHAT_SEED={seed}");
+        Dice(seed)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}

@@ -7,6 +7,6 @@
 mod client;
 pub mod codec;
 
-pub use client::{Auth, Command, Endpoint, Error, Outcome, STOP_GRACE, Security, Session};
+pub use client::{Auth, Command, Endpoint, Error, Outcome, STOP_GRACE, Security, Session, tls_words};
 pub use codec::records::{ErrorCategory, ErrorRecord, PipelineState};
 pub use codec::value::{Content, ListKind, Object, Value};

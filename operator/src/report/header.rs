@@ -16,8 +16,10 @@ pub fn header(view: &View<'_>) -> Vec<String> {
         )];
     };
     let mut lines = vec![active(view.pool, facts)];
-    lines.extend(why(view.pool, facts, plan, view.now));
-    if plan.direction == Direction::ForcedFailover {
+    // A plan without steps was not judged: there is nothing to say of why and what it costs.
+    let judged = !plan.steps.is_empty();
+    lines.extend(why(view.pool, facts, plan, view.now).filter(|_| judged));
+    if judged && plan.direction == Direction::ForcedFailover {
         lines.push(loss(
             &plan.loss,
             view.now,
@@ -77,7 +79,7 @@ pub fn silence(pool: &Pool, facts: &Facts, side: Side, now: jiff::Timestamp) -> 
             Some(Contact::Answers) => others.push(format!("{instance} answers")),
             Some(Contact::Unusable { detail }) => {
                 others.push(format!(
-                    "{instance} is alive and can't be asked ({})",
+                    "{instance} may be alive and can't be asked ({})",
                     detail.trim_end_matches('.')
                 ));
             }

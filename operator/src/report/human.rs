@@ -24,7 +24,8 @@ pub struct Lines {
 
 struct Inner {
     out: Box<dyn Write + Send>,
-    direction: Option<Direction>,
+    /// What the header was told for, and whether that had been judged.
+    told_for: Option<(Direction, bool)>,
     told: BTreeSet<StepId>,
     begun: BTreeSet<StepId>,
     failure: Option<(StepId, String)>,
@@ -38,7 +39,7 @@ impl Lines {
     pub fn new(out: Box<dyn Write + Send>, invocation: Invocation, paint: Paint) -> Self {
         let inner = Inner {
             out,
-            direction: None,
+            told_for: None,
             told: BTreeSet::new(),
             begun: BTreeSet::new(),
             failure: None,
@@ -82,17 +83,19 @@ impl Report for Lines {
         let mut inner = self.inner();
         let Some(plan) = view.plan else { return };
         let moving = !matches!(plan.direction, Direction::Steady(_));
-        if inner.direction.is_none() || (moving && inner.direction != Some(plan.direction)) {
-            inner.direction = Some(plan.direction);
+        let judged = !plan.steps.is_empty();
+        let told_for = Some((plan.direction, judged));
+        if inner.told_for.is_none() || (moving && judged && inner.told_for != told_for) {
+            inner.told_for = told_for;
             inner.told.clear();
             for line in header::header(view) {
                 inner.say(&wrap(&line, "", WIDTH));
             }
-            if moving {
+            if moving && judged {
                 inner.say("");
             }
         }
-        if inner.direction.is_none_or(|direction| matches!(direction, Direction::Steady(_))) {
+        if inner.told_for.is_none_or(|(direction, _)| matches!(direction, Direction::Steady(_))) {
             return;
         }
         if !matches!(plan.next, Next::Wait { .. }) {

@@ -29,7 +29,8 @@ pub struct Live {
 
 #[derive(Default)]
 struct Inner {
-    direction: Option<Direction>,
+    /// What the header was told for, and whether that had been judged.
+    told_for: Option<(Direction, bool)>,
     lines: BTreeMap<StepId, ProgressBar>,
     below: Option<ProgressBar>,
     /// Units done before the running batch, and of how many, for the step that runs.
@@ -166,22 +167,24 @@ impl Report for Live {
         let mut inner = self.inner();
         let Some(plan) = view.plan else { return };
         let moving = !matches!(plan.direction, Direction::Steady(_));
-        if inner.direction.is_none() {
+        if inner.told_for.is_none() {
             self.below(&mut inner, None);
         }
-        if inner.direction.is_none() || (moving && inner.direction != Some(plan.direction)) {
-            inner.direction = Some(plan.direction);
+        let judged = !plan.steps.is_empty();
+        let told_for = Some((plan.direction, judged));
+        if inner.told_for.is_none() || (moving && judged && inner.told_for != told_for) {
+            inner.told_for = told_for;
             for (_, line) in std::mem::take(&mut inner.lines) {
                 line.abandon();
             }
             for line in header::header(view) {
                 self.say(&wrap(&line, "", WIDTH));
             }
-            if moving {
+            if moving && judged {
                 self.say("");
             }
         }
-        if inner.direction.is_some_and(|direction| !matches!(direction, Direction::Steady(_))) {
+        if inner.told_for.is_some_and(|(direction, _)| !matches!(direction, Direction::Steady(_))) {
             if !matches!(plan.next, Next::Wait { .. } | Next::Blocked(_)) {
                 self.below(&mut inner, None);
             }

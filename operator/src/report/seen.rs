@@ -126,7 +126,7 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
             header::tried(*tries),
             sentence(detail)
         ),
-        Contact::Unusable { detail } => format!("is alive and can't be asked: {}", sentence(detail)),
+        Contact::Unusable { detail } => format!("may be alive and can't be asked: {}", sentence(detail)),
         Contact::Answers => match &seen.state {
             Fact::Unknown { why, .. } => format!("answers; its state is not known: {}", sentence(why)),
             Fact::Known { value: state, .. } => {

@@ -261,6 +261,7 @@ fn login_failure(target: &Target, address: IpAddr, port: u16, error: &TdsError) 
             } else {
                 "If that server speaks nothing newer than TLS 1.0, update it; a private, plaintext network is the last resort.".to_owned()
             };
+            let why = pchat_psrp::tls_words(why);
             format!("{display} ({address}:{port}): the TLS handshake failed ({why}). {remedy}")
         }
         TdsError::Io { kind, message }

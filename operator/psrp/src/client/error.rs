@@ -45,8 +45,9 @@ pub enum Error {
     },
     /// No secure connection, mostly because of a certificate.
     #[error(
-        "no TLS connection with {host} ({addr}): {cause}. Check that its certificate is valid, names {host}, and was \
-        issued by a trusted authority (a private one must be given)"
+        "no TLS connection with {host} ({addr}): {}. Check that its certificate is valid, names {host}, and was \
+        issued by a trusted authority (a private one must be given)",
+        super::tls::tls_words(cause)
     )]
     Tls {
         /// Host.

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 pub use error::Error;
 pub use outcome::{Command, Outcome};
 pub use session::{STOP_GRACE, Session};
+pub use tls::tls_words;
 
 use crate::codec::soap::CONFIGURATION_PREFIX;
 

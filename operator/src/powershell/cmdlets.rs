@@ -71,6 +71,11 @@ pub fn store_status() -> Command {
         .with("CentralManagementStoreStatus", Value::Bool(true))
 }
 
+/// How the shell is connected to the Central Management Store.
+pub fn store_connection() -> Command {
+    Command::new("Get-CsManagementConnection")
+}
+
 /// Mirrors the chat database alone: the default would mirror every Lync database of that server.
 pub fn install_mirror(host: &str, instance: Option<&str>, share: &str) -> Command {
     let mut command = Command::new("Install-CsMirrorDatabase")

@@ -48,10 +48,11 @@ IF @held IS NULL OR LEFT(@held, LEN(@head)) <> @head
 BEGIN SET @m = LEFT(ISNULL(@held, N'nobody'), 300); RAISERROR(N'PCHAT|FENCED|%s', 16, 14, @m); RETURN; END;
 "#;
 
-/// The owner's token is what this run saw at its first look, or there was none and is none.
+/// The owner's token is what this run saw at its first look, or there was none and is none. Every case is
+/// said aloud: a comparison with NULL is neither true nor false, and an IF on it would let everybody in.
 const SWAPPABLE: &str = r#"
 SET @head = N'{"epoch":"' + @expected + N'",';
-IF NOT ((@held IS NULL AND @head IS NULL) OR LEFT(@held, LEN(@head)) = @head)
+IF (@expected IS NULL AND @held IS NOT NULL) OR (@expected IS NOT NULL AND (@held IS NULL OR LEFT(@held, LEN(@head)) <> @head))
 BEGIN SET @m = LEFT(ISNULL(@held, N'nobody'), 300); RAISERROR(N'PCHAT|FENCED|%s', 16, 14, @m); RETURN; END;
 "#;
 
@@ -97,7 +98,7 @@ EXEC sys.sp_releaseapplock @Resource = @lock, @LockOwner = N'Session', @DbPrinci
 /// The database is waiting for log: RESTORING, or in STANDBY. Declares `@standby`.
 pub const WAITS_FOR_LOG: &str = r"
 DECLARE @state int, @standby bit;
-SELECT @state = d.state, @standby = d.is_in_standby FROM sys.databases AS d WHERE d.name = @db;
+SELECT @state = d.state, @standby = ISNULL(d.is_in_standby, 0) FROM sys.databases AS d WHERE d.name = @db;
 IF @state IS NULL OR NOT (@state = 1 OR (@state = 0 AND @standby = 1))
 BEGIN RAISERROR(N'PCHAT|STATE|%s is in state %d, neither RESTORING nor STANDBY', 16, 15, @db, @state); RETURN; END;
 ";

@@ -1,0 +1,6 @@
+//! Looking and acting over the wire, against the lab: what a failure proves, what a guard refuses, what an
+//! unanswered order leaves open.
+
+mod acting;
+mod bench;
+mod looking;

@@ -36,7 +36,7 @@ drop-request HOST TEXT                         ... its client is cut off, it nev
 fault HOST NUMBER [K]                          error NUMBER is raised in place of the K-th next effect
 fault-look HOST NUMBER [K]                     error NUMBER is raised in place of the K-th next SELECT, header or procedure
 clear-faults HOST
-tear FILE|last|last-N empty|header|body|garbage
+tear FILE|last|last-N empty|header|body|garbage|wrk
 remove FILE|last-N | hide FILE|last-N | show   a log backup is lost, or turns up later
 foreign-fork                                   a second successor of the last backup on another recovery fork
 backup-log                                     one more log backup by the serving side
@@ -150,7 +150,8 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
                 "header" => Tear::Header,
                 "body" => Tear::Body,
                 "garbage" => Tear::Garbage,
-                _ => return Err("tear: expected empty, header, body or garbage".into()),
+                "wrk" => Tear::Wrk,
+                _ => return Err("tear: expected empty, header, body, garbage or wrk".into()),
             };
             format!("{} is torn", w.tear_file(file, how)?)
         }

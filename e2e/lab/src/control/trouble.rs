@@ -27,6 +27,8 @@ pub enum Tear {
     Body,
     /// Something else under that name (3242).
     Garbage,
+    /// Half of it under the name with `.wrk`, as message 32029 knows unverified backups.
+    Wrk,
 }
 
 impl World {
@@ -73,11 +75,17 @@ impl World {
             bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(n, _)| n + 1).collect();
         let first = line_ends.first().copied().unwrap_or(0);
         let second = line_ends.get(1).copied().unwrap_or(bytes.len());
+        if how == Tear::Wrk {
+            let half = &bytes[..bytes.len() / 2];
+            std::fs::write(path.with_extension("wrk"), half).map_err(|e| e.to_string())?;
+            std::fs::remove_file(&path).map_err(|e| e.to_string())?;
+            return Ok(base(&path));
+        }
         let left = match how {
             Tear::Empty => vec![],
             Tear::Header => bytes[..(first + second) / 2].to_vec(),
             Tear::Body => bytes[..second.max((second + bytes.len()) / 2).min(bytes.len() - 2)].to_vec(),
-            Tear::Garbage => b"MZ this is not a backup".to_vec(),
+            Tear::Garbage | Tear::Wrk => b"MZ this is not a backup".to_vec(),
         };
         std::fs::write(&path, left).map_err(|e| e.to_string())?;
         Ok(base(&path))

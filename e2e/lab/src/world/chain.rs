@@ -282,4 +282,62 @@ mod tests {
         let s = log(&mut b);
         assert_eq!((s.header.first_fork, s.header.fork_point), (b.fork, None));
     }
+
+    /// Whatever is offered in whatever order, what is accepted brings exactly the content that its author had: forks,
+    /// gaps and repeats included. The seed is printed and taken back from `PCHAT_SEED`.
+    #[test]
+    fn what_the_chain_accepts_is_always_what_its_author_had() {
+        let seed: u64 = std::env::var("PCHAT_SEED")
+            .ok()
+            .and_then(|s| s.parse().ok())
+            .unwrap_or_else(|| u64::from(std::process::id()) * 104_729 + 1);
+        println!("PCHAT_SEED={seed}");
+        let mut state = seed;
+        let mut roll = |sides: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % sides as u64) as usize
+        };
+        let (mut applied, mut crossed) = (0, 0);
+        for _ in 0..40 {
+            let (first, target) = pair();
+            let mut authors = vec![first];
+            let mut sets: Vec<(Set, std::collections::BTreeMap<_, _>)> = vec![];
+            for n in 0..60 {
+                let at = roll(authors.len());
+                match roll(12) {
+                    0 if authors.len() < 4 => {
+                        let mut forked = authors[at].clone();
+                        forked.recover(Uuid::from_u128(1000 + n));
+                        authors.push(forked);
+                    }
+                    1..=4 => {
+                        let set = log(&mut authors[at]);
+                        sets.push((set, authors[at].tables.clone()));
+                    }
+                    _ => say(&mut authors[at], n as i64),
+                }
+            }
+            let mut copy = target;
+            for _ in 0..400 {
+                if sets.is_empty() {
+                    break;
+                }
+                let (set, content) = &sets[roll(sets.len())];
+                let before = copy.fork;
+                match check_log(&copy, set) {
+                    Ok(()) => {
+                        apply_log(&mut copy, set);
+                        assert_eq!(copy.tables, *content, "the copy is not what its author had");
+                        assert_eq!((copy.next, copy.fork), (set.header.last, set.header.fork));
+                        applied += 1;
+                        crossed += usize::from(copy.fork != before);
+                    }
+                    Err(e) => assert!(matches!(e.number, 4305 | 4326 | 4330), "{e}"),
+                }
+            }
+        }
+        assert!(applied > 40 && crossed > 0, "the dice did too little: {applied} applied, {crossed} forks");
+    }
 }

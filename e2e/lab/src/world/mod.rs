@@ -270,6 +270,12 @@ impl World {
             server.locks.clear();
             server.databases.iter_mut().for_each(|d| d.held_by = None);
             server.agent.crash();
+            // While it is away, a principal goes on without it.
+            for m in server.databases.iter_mut().filter_map(|d| d.mirroring.as_mut()) {
+                if m.role == mirroring::Role::Mirror {
+                    m.caught_up = false;
+                }
+            }
         } else if !dead && !was_alive {
             server.started = now;
             server.agent.restart(now);
@@ -284,20 +290,28 @@ impl World {
     fn rejoin(&mut self, key: Key) {
         use mirroring::Role;
         let Some(mine) = self.database(key).and_then(|d| d.mirroring.clone()) else { return };
-        let Some(other) = mine.partner_key.filter(|p| self.reaches(key.server, p.server)) else { return };
+        let Some(other) = mine.partner_key else { return };
         let Some(theirs) = self.database(other).and_then(|d| d.mirroring.clone()) else { return };
-        if theirs.guid != mine.guid || mine.role != Role::Principal || theirs.role != Role::Principal {
+        let both_principal =
+            theirs.guid == mine.guid && mine.role == Role::Principal && theirs.role == Role::Principal;
+        let reached = self.reaches(key.server, other.server);
+        let told = reached || (theirs.witnessed && theirs.role_sequence > mine.role_sequence);
+        if !(both_principal && told) {
             self.ship_log(key);
             return;
         }
         let (old, new) = if mine.role_sequence < theirs.role_sequence { (key, other) } else { (other, key) };
-        let suspended = self.database(new).and_then(|d| d.mirroring.as_ref()).is_some_and(|m| m.suspended);
+        let newer = self.database(new).and_then(|d| d.mirroring.as_ref());
+        let (suspended, sequence) = newer.map_or((false, 0), |m| (m.suspended, m.role_sequence));
         if let Some(db) = self.database_mut(old) {
             db.state = database::State::Restoring;
             if let Some(m) = db.mirroring.as_mut() {
                 m.role = Role::Mirror;
+                m.role_sequence = sequence;
                 m.suspended = suspended;
                 m.sent_to = None;
+                m.caught_up = false;
+                m.witnessed = false;
             }
         }
         self.end_sessions_in(old);

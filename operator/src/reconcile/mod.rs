@@ -100,6 +100,8 @@ pub struct Driver<'a, F> {
     /// Until when the run stays at the stop that it is at.
     staying: Option<Timestamp>,
     last: Option<(Facts, Plan)>,
+    /// Another executor was seen at work.
+    stood_by: bool,
 }
 
 /// What tells that something has moved.
@@ -124,6 +126,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             still: None,
             staying: None,
             last: None,
+            stood_by: false,
             pool,
             far,
             planner,
@@ -150,17 +153,24 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             let next = self.take_in(facts);
             demand = Freshness::LATEST;
             let halt = match next {
+                Next::Converged if std::mem::take(&mut self.stood_by) => {
+                    // What another executor did is known here from looks that may be older than that.
+                    let now = Some(self.now());
+                    demand = Freshness { shell: now, mirror: now, ..Freshness::LATEST };
+                    continue;
+                }
                 Next::Converged => return self.over(Ending::Converged),
                 _ if self.interrupt.asked() => return self.over(Ending::Interrupted),
                 Next::Blocked(stop) => Some(Halt::Planned(stop)),
                 _ if self.pool.mode != Mode::Enforce => return self.over(Ending::NotEnforced),
-                Next::Wait { reason, message, step, until } => self
-                    .still_for(until)
-                    .map(|since| Halt::Stalled { reason, step, message, since })
-                    .or_else(|| {
+                Next::Wait { reason, message, step, until } => {
+                    self.stood_by |= reason == Reason::OwnedByAnother;
+                    let still = self.still_for(until);
+                    if still.is_none() {
                         self.report.waiting(&self.view());
-                        None
-                    }),
+                    }
+                    still.map(|since| Halt::Stalled { reason, step, message, since })
+                }
                 Next::Run(step, action) => match self.tries.exhausted(step, &action, self.effect_of(step)) {
                     Some(halt) => Some(halt),
                     None => {
@@ -320,6 +330,10 @@ fn after_failure(action: &Action, error: &ActError, at: Timestamp) -> Freshness 
         },
         (_, ActError::NotSent { .. }) => Freshness::LATEST,
         (Action::ApplyLogs { .. } | Action::RecoverDatabase { .. }, _) => again,
+        // Why it failed may be told by something else than what it was to change.
+        (Action::SetPoolState { .. } | Action::SetActiveServers { .. }, _) => {
+            Freshness { shell: Some(at), ..Freshness::LATEST }
+        }
         _ => Freshness::after(action, at),
     }
 }

@@ -13,7 +13,13 @@ pub fn end(view: &View<'_>, invocation: &Invocation, paint: Paint) -> String {
     let site = pool.site(pool.active);
     let ended = record.ended.unwrap_or(view.now);
     let mut out = Vec::new();
-    if record.actions == 0 {
+    let moved = matches!(record.direction, Some(Direction::ForcedFailover | Direction::CallOff));
+    if record.actions == 0 && moved {
+        out.push(paint.good(&format!(
+            "Converged: {} Another executor carried it out; this run has changed nothing.",
+            outcome(view)
+        )));
+    } else if record.actions == 0 {
         out.push(paint.good(&format!(
             "Converged: {} is served by {} ({}), as declared. There was nothing to do, and nothing was changed.",
             pool.fqdn, site.name, pool.active

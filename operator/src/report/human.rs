@@ -159,13 +159,13 @@ impl Report for Lines {
         let key = Some((step, error.key()));
         if inner.failure != key {
             inner.failure = key;
-            let line = format!(
-                "  {} {:18} {}: {} Looking again.",
-                self.paint.bad("!"),
+            let text = format!(
+                "{}, {}: {} Looking again.",
                 super::words::step(step),
                 time(view.now, view.record.started),
                 sentence(&error.to_string())
             );
+            let line = format!("  {} {}", self.paint.bad("!"), wrap(&text, "    ", WIDTH).trim_start());
             inner.say(&line);
         }
     }

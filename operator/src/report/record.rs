@@ -118,13 +118,13 @@ impl Record {
             keep_reasons(&before, &mut self.listing);
         } else {
             // The transition is over: what this run began has had its effect.
-            for step in &mut self.listing {
-                if self.steps.get(&step.id).is_some_and(|s| s.began.is_some())
-                    && step.state != StepState::Done
-                {
-                    step.state = StepState::Done;
-                    step.why.clone_from(&step.effect);
+            for step in self.listing.iter_mut().filter(|step| step.state != StepState::Done) {
+                match self.steps.get(&step.id) {
+                    Some(record) if record.actions > 0 => step.why.clone_from(&step.effect),
+                    _ if step.state == StepState::Skipped => continue,
+                    _ => step.why = "another executor did it".into(),
                 }
+                step.state = StepState::Done;
             }
         }
         if plan.loss.safe_until.is_some()
@@ -178,6 +178,9 @@ impl Record {
     /// How long `step` took, or has taken until `now`; `None` if this run had nothing to do for it.
     pub fn took(&self, step: StepId, now: Timestamp) -> Option<SignedDuration> {
         let record = self.steps.get(&step)?;
+        if record.ended.is_some() && record.actions == 0 {
+            return None;
+        }
         Some(record.ended.unwrap_or(now).duration_since(record.began?))
     }
 

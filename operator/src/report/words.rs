@@ -97,7 +97,7 @@ pub fn capital(text: &str) -> String {
 pub fn opening(text: &str, names: &[&str]) -> String {
     let first = text.split_whitespace().next().unwrap_or_default();
     let word = first.trim_end_matches([',', ';', ':']);
-    if word.chars().all(char::is_alphabetic) && !names.contains(&word) {
+    if word.chars().all(char::is_lowercase) && !names.contains(&word) {
         capital(text)
     } else {
         text.to_owned()
@@ -249,6 +249,19 @@ mod tests {
         let at = |text: &str| time(text.parse().expect("a timestamp"), now);
         assert_eq!(at("2026-11-22T23:41:07.9Z"), "23:41:07 UTC");
         assert_eq!(at("2026-11-23T00:00:00Z"), "2026-11-23 00:00:00 UTC");
+    }
+
+    #[test]
+    fn a_paragraph_begins_with_a_capital_letter_and_a_name_stays_as_it_is_spelled() {
+        for (text, said) in [
+            ("a log backup is missing", "A log backup is missing"),
+            ("mgc on sql-ks1 is gone", "mgc on sql-ks1 is gone"),
+            ("activeDatabase is primary", "activeDatabase is primary"),
+            (r"sql-ks1\PCHAT is gone", r"sql-ks1\PCHAT is gone"),
+            ("", ""),
+        ] {
+            assert_eq!(opening(text, &["mgc"]), said);
+        }
     }
 
     #[test]

@@ -253,3 +253,14 @@ async fn a_wait_in_which_nothing_moves_for_very_long_is_a_stop() {
     }
     assert!(!world.sent().contains(&StepId::ApplyLogs), "{:?}", world.sent());
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_executors_one_does_it_and_the_other_stands_by_and_says_so() {
+    let world = World::new(Case::disaster());
+    let (first, second) = tokio::join!(world.run("anna"), world.run("bert"));
+    let (first, second) = (first.expect("not killed"), second.expect("not killed"));
+    assert_eq!((&first.ending, &second.ending), (&Ending::Converged, &Ending::Converged));
+    assert_eq!(first.record.actions.min(second.record.actions), 0, "only one of them has changed anything");
+    assert_eq!(first.record.actions.max(second.record.actions), 9);
+    converged_for_good(&world).await;
+}

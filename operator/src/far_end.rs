@@ -21,8 +21,12 @@ use crate::sql::refusal::Refusal;
 pub struct Freshness {
     /// Share, folder and headers: from a look that began at or after this time.
     pub backups: Option<Timestamp>,
-    /// The management shell, likewise.
+    /// Everything that the management shell tells, likewise.
     pub shell: Option<Timestamp>,
+    /// Only the pool's state, likewise. Each cmdlet takes its time.
+    pub pool_state: Option<Timestamp>,
+    /// Only the chat servers and what is replicated to them, likewise.
+    pub servers: Option<Timestamp>,
     /// The backup instance's mirror, likewise.
     pub mirror: Option<Timestamp>,
     /// The instances of the other side, likewise. Asking a dead one takes seconds.
@@ -31,11 +35,13 @@ pub struct Freshness {
 
 impl Freshness {
     /// The latest looks will do.
-    pub const LATEST: Freshness = Freshness { backups: None, shell: None, mirror: None, others: None };
+    pub const LATEST: Freshness =
+        Freshness { backups: None, shell: None, pool_state: None, servers: None, mirror: None, others: None };
 
     /// Everything from looks that began at or after `at`.
     pub fn all_since(at: Timestamp) -> Self {
-        Freshness { backups: Some(at), shell: Some(at), mirror: Some(at), others: Some(at) }
+        let at = Some(at);
+        Freshness { backups: at, shell: at, mirror: at, others: at, ..Freshness::LATEST }
     }
 
     /// What an action can have changed must be looked at again; `ended` is when its answer came.
@@ -52,9 +58,8 @@ impl Freshness {
             | Action::SetMultiUser
             | Action::RemoveLogShipping { .. }
             | Action::ReleaseOwnership { .. } => Freshness::LATEST,
-            Action::SetPoolState { .. } | Action::SetActiveServers { .. } => {
-                Freshness { shell: now, ..Freshness::LATEST }
-            }
+            Action::SetPoolState { .. } => Freshness { pool_state: now, ..Freshness::LATEST },
+            Action::SetActiveServers { .. } => Freshness { servers: now, ..Freshness::LATEST },
             Action::EstablishMirror { .. } => Freshness { mirror: now, ..Freshness::LATEST },
         }
     }

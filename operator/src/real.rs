@@ -26,7 +26,7 @@ impl RealFarEnd {
     /// Ends the looks and closes what they hold open at the far ends. Dropping it instead leaves a session
     /// in the management shell until its idle time is over.
     pub async fn close(self) {
-        self.observer.close().await;
+        tokio::join!(self.observer.close(), self.actor.close());
     }
 }
 

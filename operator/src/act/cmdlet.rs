@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use pchat_planner::plan::Action;
-use pchat_psrp::Command;
+use pchat_psrp::{Command, Session};
 use tokio::time::Instant;
 
 use super::{BUDGET, Failure, Task};
 use crate::far_end::{ActError, Done, Progress};
-use crate::powershell::{Trouble, cmdlets, failure, remedy, run};
+use crate::observe::Ends;
+use crate::powershell::{IDLE, Trouble, cmdlets, failure, remedy, run};
 use crate::sql::batches::guard::Warrant;
 use crate::sql::batches::ownership::{hold, still_held};
 use crate::sql::connection::Connection;
@@ -20,9 +21,8 @@ impl Task<'_> {
         let (command, within) = self.command()?;
         let ends = &self.actor.ends;
         let shell = ends.shell.display();
-        // The session is opened first: the lock is held no longer than needed.
-        let opened = ends.shell.open(ends.deadlines.connect, ends.deadlines.cmdlet).await;
-        let mut session = opened.map_err(|trouble| ActError::NotSent {
+        // The session is there first: the lock is held no longer than needed.
+        let mut session = self.session().await.map_err(|trouble| ActError::NotSent {
             target: shell.clone(),
             detail: trouble.detail().to_owned(),
         })?;
@@ -53,9 +53,26 @@ impl Task<'_> {
             }
         }
         .await;
-        // An abandoned session ends by itself when its idle time is over.
-        let _ = session.close(Instant::now() + ends.deadlines.connect).await;
+        match &ran {
+            // The next cmdlet is near, and a session takes a Lync Server seconds to open.
+            Ok(_) => *self.actor.shell.lock().await = Some((session, Instant::now())),
+            // An abandoned session ends by itself when its idle time is over.
+            Err(_) => drop(session.close(Instant::now() + ends.deadlines.connect).await),
+        }
         ran
+    }
+
+    /// The session that the last cmdlet left after a clean end, or a new one.
+    async fn session(&self) -> Result<Session, Trouble> {
+        let Ends { shell, deadlines, .. } = &*self.actor.ends;
+        if let Some((session, used)) = self.actor.shell.lock().await.take() {
+            if used.elapsed() < IDLE {
+                return Ok(session);
+            }
+            // It is of no use any more, whether its end is confirmed or not.
+            let _ = session.close(Instant::now() + deadlines.connect).await;
+        }
+        shell.open(deadlines.connect, deadlines.cmdlet).await
     }
 
     fn command(&self) -> Result<(Command, Duration), ActError> {

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use pchat_planner::journal::Transition;
 use pchat_planner::plan::Action;
+use pchat_psrp::Session;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use self::batch::Kept;
 use crate::far_end::{ActError, Done, Order, Progress};
@@ -33,6 +35,8 @@ const BUDGET: Duration = Duration::from_secs(30);
 pub struct Actor {
     ends: Arc<Ends>,
     kept: Mutex<Option<Kept>>,
+    /// The management session that the last cmdlet left, and when.
+    shell: Mutex<Option<(Session, Instant)>>,
     /// Dropping log shipping got no answer once: its monitor server counts as dead from then on.
     monitor_hangs: AtomicBool,
 }
@@ -57,7 +61,15 @@ struct Task<'a> {
 impl Actor {
     /// An actor for these ends.
     pub fn new(ends: Arc<Ends>) -> Self {
-        Actor { ends, kept: Mutex::new(None), monitor_hangs: AtomicBool::new(false) }
+        Actor { ends, kept: Mutex::new(None), shell: Mutex::new(None), monitor_hangs: AtomicBool::new(false) }
+    }
+
+    /// Closes what it holds open in the management shell.
+    pub async fn close(&self) {
+        if let Some((session, _)) = self.shell.lock().await.take() {
+            // The far end ends it by itself later: nothing depends on it.
+            let _ = session.close(Instant::now() + self.ends.deadlines.connect).await;
+        }
     }
 
     /// Carries out one order.

@@ -23,17 +23,26 @@ pub trait Looker: Send + 'static {
     fn same(a: &Self::Seen, b: &Self::Seen) -> bool;
 }
 
-/// How often to look when nobody asks.
+/// How long to pause between looks that nobody demands. The pause grows with the time since the last demand, so that
+/// what is waited for is seen at most a quarter later than it came, and a far end at rest is left alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Between looks.
-    pub idle: Duration,
-    /// Between looks for a while after somebody demanded one.
-    pub eager: Duration,
+    /// Right after a demand.
+    pub least: Duration,
+    /// When nobody has demanded a look for long.
+    pub most: Duration,
 }
 
-/// For how long a demand makes looks eager.
-const EAGER_FOR: Duration = Duration::from_secs(300);
+impl Pace {
+    /// Always the same pause.
+    pub const fn steady(pause: Duration) -> Self {
+        Pace { least: pause, most: pause }
+    }
+
+    fn pause(self, since_demand: Duration) -> Duration {
+        (since_demand / 4).clamp(self.least, self.most)
+    }
+}
 
 /// A running series of looks. Ends when dropped.
 #[derive(Debug)]
@@ -67,10 +76,9 @@ impl<T: Clone + Send + Sync + 'static> Background<T> {
                 if !same {
                     news.notify_waiters();
                 }
-                let pause = if demanded.elapsed() < EAGER_FOR { pace.eager } else { pace.idle };
                 tokio::select! {
                     () = woken.notified() => demanded = Instant::now(),
-                    () = sleep(pause) => {}
+                    () = sleep(pace.pause(demanded.elapsed())) => {}
                 }
             }
         });
@@ -84,11 +92,17 @@ impl<T: Clone + Send + Sync + 'static> Background<T> {
 
     /// The latest look, or with `since` one that began then or later. `None` only when the task is gone.
     pub async fn look(&self, since: Option<Timestamp>) -> Option<T> {
+        self.look_for(|at, _| since.is_none_or(|since| at >= since)).await
+    }
+
+    /// The first look from the latest one on that is `enough`, by the time at which it began and what it brought. `None` only
+    /// when the task is gone.
+    pub async fn look_for(&self, enough: impl Fn(Timestamp, &T) -> bool) -> Option<T> {
         let mut latest = self.latest.clone();
         loop {
             let found = latest.borrow_and_update().clone();
             match found {
-                Some((at, seen)) if since.is_none_or(|since| at >= since) => return Some(seen),
+                Some((at, seen)) if enough(at, &seen) => return Some(seen),
                 _ => self.wake.notify_one(),
             }
             latest.changed().await.ok()?;
@@ -115,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_look_is_new_enough_for_whoever_asked_first() {
-        let pace = Pace { idle: Duration::from_secs(3600), eager: Duration::from_secs(3600) };
+        let pace = Pace::steady(Duration::from_secs(3600));
         let looks = Background::start(Counter(0), pace, Arc::new(Notify::new()));
         tokio::task::yield_now().await;
         assert_eq!(looks.latest(), None);
@@ -124,11 +138,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_demand_is_met_by_a_look_that_began_after_it() {
-        let never = Duration::from_secs(3600);
-        let pace = Pace { idle: never, eager: never };
+        let pace = Pace::steady(Duration::from_secs(3600));
         let looks = Background::start(Counter(0), pace, Arc::new(Notify::new()));
         assert_eq!(looks.look(None).await, Some(1));
         assert_eq!(looks.look(None).await, Some(1));
         assert_eq!(looks.look(Some(Timestamp::now())).await, Some(2));
+    }
+
+    #[test]
+    fn a_pause_grows_with_the_time_that_was_waited_already() {
+        let pace = Pace { least: Duration::from_millis(100), most: Duration::from_secs(15) };
+        let pause = |ms| pace.pause(Duration::from_millis(ms)).as_millis();
+        assert_eq!((pause(0), pause(1_000), pause(8_000), pause(600_000)), (100, 250, 2_000, 15_000));
     }
 }

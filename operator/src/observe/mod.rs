@@ -27,7 +27,7 @@ use self::backups::{Memory, Wanted};
 use self::probe::{Look, Series, look};
 use crate::far_end::Freshness;
 use crate::powershell::Shell;
-use crate::powershell::look::Memory as ShellMemory;
+use crate::powershell::look::{Memory as ShellMemory, Part};
 use crate::sql::connection::Connection;
 use crate::sql::target::{Deadlines, Target};
 
@@ -78,6 +78,7 @@ pub struct Observer {
     wanted: watch::Sender<Option<Wanted>>,
     files: Background<Option<FilesSeen>>,
     shell: Background<ShellFacts>,
+    shell_part: watch::Sender<Part>,
     shell_memory: Arc<Mutex<ShellMemory>>,
     news: Arc<Notify>,
 }
@@ -87,7 +88,7 @@ impl Observer {
     pub fn start(ends: Arc<Ends>) -> Self {
         let news = Arc::new(Notify::new());
         let seconds = Duration::from_secs;
-        let often = Pace { idle: seconds(2), eager: seconds(2) };
+        let often = Pace::steady(seconds(2));
         let others = ends
             .targets
             .iter()
@@ -105,10 +106,15 @@ impl Observer {
         let (wanted, read) = watch::channel(None);
         let files = Files { ends: Arc::clone(&ends), wanted: read, memory: Memory::default() };
         let shell_memory = Arc::default();
-        let shell = ShellLooks { ends: Arc::clone(&ends), memory: Arc::clone(&shell_memory) };
+        let (shell_part, part) = watch::channel(Part::All);
+        let shell = ShellLooks { ends: Arc::clone(&ends), memory: Arc::clone(&shell_memory), part };
+        let files_pace = Pace { least: Duration::from_millis(500), most: seconds(5) };
+        // The longest pause keeps the looks' session from being closed for idleness.
+        let shell_pace = Pace { least: Duration::from_millis(100), most: seconds(15) };
         Observer {
-            files: Background::start(files, Pace { idle: seconds(5), eager: seconds(1) }, Arc::clone(&news)),
-            shell: Background::start(shell, Pace { idle: seconds(30), eager: seconds(1) }, Arc::clone(&news)),
+            files: Background::start(files, files_pace, Arc::clone(&news)),
+            shell: Background::start(shell, shell_pace, Arc::clone(&news)),
+            shell_part,
             shell_memory,
             home: Mutex::new(Home::default()),
             ends,
@@ -136,12 +142,34 @@ impl Observer {
             let backups = self.backups(&home, freshness.backups).await;
             (home, backups)
         };
-        let shell = self.shell.look(freshness.shell);
+        let shell = self.look_shell(freshness);
         let ((home, backups), mut instances, shell) = tokio::join!(here, others, shell);
         instances.insert(HOME, home);
         let shell =
             shell.unwrap_or_else(|| self.ends.shell.unknown("the look was given up", Timestamp::now()));
         Facts { instances, backups, shell }
+    }
+
+    /// The shell's facts, with those parts read anew that are demanded.
+    async fn look_shell(&self, freshness: Freshness) -> Option<ShellFacts> {
+        let Freshness { shell, pool_state, servers, .. } = freshness;
+        let part = match (shell, pool_state, servers) {
+            (None, None, None) => return self.shell.look(None).await,
+            (None, Some(_), None) => Part::PoolState,
+            (None, None, Some(_)) => Part::Servers,
+            _ => Part::All,
+        };
+        self.shell_part.send_replace(part);
+        let new = |at: Timestamp, since: Option<Timestamp>| since.is_none_or(|since| at >= since);
+        self.shell
+            .look_for(|at, facts| {
+                new(at, shell)
+                    && new(facts.pool_state.at(), shell.max(pool_state))
+                    && new(facts.servers.at(), shell.max(servers))
+                    && new(facts.replicated.at(), shell.max(servers))
+                    && new(facts.store_writable.at(), shell)
+            })
+            .await
     }
 
     /// Returns when something has changed, at the latest after `at_most`.
@@ -364,14 +392,16 @@ impl Looker for Files {
 struct ShellLooks {
     ends: Arc<Ends>,
     memory: Arc<Mutex<ShellMemory>>,
+    part: watch::Receiver<Part>,
 }
 
 impl Looker for ShellLooks {
     type Seen = ShellFacts;
 
     async fn look(&mut self, at: Timestamp) -> ShellFacts {
+        let part = *self.part.borrow_and_update();
         let mut memory = self.memory.lock().await;
-        self.ends.shell.look(&self.ends.pool, &self.ends.deadlines, &mut memory, at).await
+        self.ends.shell.look(&self.ends.pool, &self.ends.deadlines, part, &mut memory, at).await
     }
 
     fn same(a: &ShellFacts, b: &ShellFacts) -> bool {

@@ -1,5 +1,6 @@
 //! One look at the management shell: state and servers of the pool, replication, and whether the Central
-//! Management Store can be written. One session, opened and closed.
+//! Management Store can be written. One session for all looks; a look may be for a part only, and then the rest is what
+//! an earlier look told, with its time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,18 +11,31 @@ use pchat_planner::pool::Pool;
 use pchat_psrp::{Command, Outcome, Session, Value};
 use tokio::time::Instant;
 
-use super::{Shell, Trouble, cmdlets, failure, remedy, run};
+use super::{IDLE, Shell, Trouble, cmdlets, failure, remedy, run};
 use crate::observe::probe::{Reached, Series};
 use crate::sql::target::Deadlines;
 
-/// Windows disconnects an idle session after about two minutes; well before that a new one is opened.
-const IDLE: Duration = Duration::from_secs(20);
+/// A look at everything is made at least this often, whatever part is wanted.
+const WHOLE_EVERY: Duration = Duration::from_secs(30);
+
+/// What a look is for. Each cmdlet takes up to seconds on a real site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Everything.
+    All,
+    /// The pool's state.
+    PoolState,
+    /// The chat servers and what is replicated to them.
+    Servers,
+}
 
 /// What a series of looks keeps.
 #[derive(Debug, Default)]
 pub struct Memory {
     series: Series,
     session: Option<(Session, Instant)>,
+    /// The latest facts, and when the last look at everything ended.
+    last: Option<(ShellFacts, Instant)>,
 }
 
 impl Memory {
@@ -41,6 +55,7 @@ impl Shell {
         &self,
         pool: &Pool,
         deadlines: &Deadlines,
+        part: Part,
         memory: &mut Memory,
         at: Timestamp,
     ) -> ShellFacts {
@@ -50,13 +65,13 @@ impl Shell {
         }
         // A kept session may have died since, which proves nothing: then a new one is asked.
         if let Some((session, _)) = memory.session.take()
-            && let Some(facts) = self.look_through(session, pool, deadlines, memory, at).await
+            && let Some(facts) = self.look_through(session, pool, deadlines, part, memory, at).await
         {
             return facts;
         }
         let opened = self.open(deadlines.connect, deadlines.cmdlet).await;
         let trouble = match opened {
-            Ok(session) => match self.look_through(session, pool, deadlines, memory, at).await {
+            Ok(session) => match self.look_through(session, pool, deadlines, part, memory, at).await {
                 Some(facts) => return facts,
                 None => Trouble::Unusable(format!("{} breaks its sessions.", self.display())),
             },
@@ -66,6 +81,7 @@ impl Shell {
             Trouble::Silent(detail) => Reached::Silent(detail.clone()),
             Trouble::Unusable(detail) | Trouble::Unknown(detail) => Reached::Unusable(detail.clone()),
         };
+        memory.last = None;
         ShellFacts { contact: memory.series.contact(at, &reached), ..self.unknown(trouble.detail(), at) }
     }
 
@@ -75,22 +91,40 @@ impl Shell {
         mut session: Session,
         pool: &Pool,
         deadlines: &Deadlines,
+        part: Part,
         memory: &mut Memory,
         at: Timestamp,
     ) -> Option<ShellFacts> {
         let mut asking = Asking { session: &mut session, deadlines, at, host: &self.host, broken: false };
-        let pool_state = asking.pool_state(pool).await;
-        if asking.broken {
-            return None;
+        let known =
+            memory.last.take().filter(|(_, whole)| part != Part::All && whole.elapsed() < WHOLE_EVERY);
+        let (mut facts, mut whole) = match known {
+            Some((facts, whole)) => (facts, Some(whole)),
+            None => (self.unknown("it was not asked yet", at), None),
+        };
+        if whole.is_none() || part == Part::PoolState {
+            facts.pool_state = asking.pool_state(pool).await;
+            if asking.broken {
+                return None;
+            }
         }
-        let servers = asking.servers(pool).await;
-        let replicated = asking.replicated(pool).await;
-        let store_writable = asking.store_writable(pool_state.value()).await;
+        if whole.is_none() || part == Part::Servers {
+            facts.servers = asking.servers(pool).await;
+            if asking.broken && whole.is_some() {
+                return None;
+            }
+            facts.replicated = asking.replicated(pool).await;
+        }
+        if whole.is_none() {
+            facts.store_writable = asking.store_writable(facts.pool_state.value()).await;
+        }
+        let whole = *whole.get_or_insert_with(Instant::now);
         if !asking.broken {
             memory.session = Some((session, Instant::now()));
+            memory.last = Some((facts.clone(), whole));
         }
-        let contact = memory.series.contact(at, &Reached::Answers);
-        Some(ShellFacts { contact, pool_state, servers, replicated, store_writable })
+        facts.contact = memory.series.contact(at, &Reached::Answers);
+        Some(facts)
     }
 
     /// Nothing is known, for this reason.

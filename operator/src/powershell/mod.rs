@@ -17,6 +17,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::sql::connect::SILENCE;
 
+/// Windows disconnects an idle session after about two minutes; well before that a new one is opened.
+pub const IDLE: Duration = Duration::from_secs(20);
+
 /// Where the management shell is and how to get in.
 #[derive(Clone, Debug)]
 pub struct Shell {

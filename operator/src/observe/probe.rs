@@ -1,6 +1,8 @@
 //! One look at one instance: connects or uses the connection that the last look left, asks for the state,
 //! and says what a failure to answer means.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use pchat_planner::facts::{Contact, Fact, InstanceFacts};
 
@@ -10,6 +12,9 @@ use crate::sql::connect::{ConnectError, connect};
 use crate::sql::connection::{Connection, Lost};
 use crate::sql::explain::explain;
 use crate::sql::target::{Deadlines, Target};
+
+/// How long a kept connection is asked before a fresh one is tried.
+const KEPT: Duration = Duration::from_secs(5);
 
 /// What one look brought.
 #[derive(Clone, Debug)]
@@ -29,9 +34,11 @@ pub async fn look(
     deadlines: &Deadlines,
     kept: &mut Option<Connection>,
 ) -> Look {
-    // A kept connection may have died since; that it did proves nothing, so a fresh one is asked before judging.
+    // A kept connection may have died since; that it did proves nothing, so a fresh one is asked before judging,
+    // and soon: a host that died while it was kept is to be seen as silent within seconds.
+    let soon = Deadlines { look: deadlines.look.min(KEPT), ..*deadlines };
     if let Some(connection) = kept.take()
-        && let Some(Look::Read(read)) = ask(connection, target, database, deadlines, kept).await
+        && let Some(Look::Read(read)) = ask(connection, target, database, &soon, kept).await
     {
         return Look::Read(read);
     }

@@ -223,13 +223,21 @@ impl Asking<'_> {
         Ok(map)
     }
 
+    /// What the store and the connection to it say of themselves, and then a change that is only tried. A
+    /// constrained endpoint need not offer the first two.
     async fn store_writable(&mut self, state: Option<&(String, PoolState)>) -> Fact<Result<(), String>> {
-        let status = cmdlets::store_status();
-        let mut answer = match self.ask(&status).await {
-            // A constrained endpoint need not offer it; trying tells enough.
-            Err(why) if !why.to_lowercase().contains("commandnotfound") => Err(why),
-            _ => Ok(()),
-        };
+        let mut answer = Ok(());
+        for (command, refuses) in [
+            (cmdlets::store_status(), no_master as fn(&Value) -> Option<String>),
+            (cmdlets::store_connection(), read_only),
+        ] {
+            let told = match self.ask(&command).await {
+                Ok(outcome) => outcome.output.iter().find_map(refuses).map_or(Ok(()), Err),
+                Err(why) if why.to_lowercase().contains("commandnotfound") => Ok(()),
+                Err(why) => Err(why),
+            };
+            answer = answer.and(told);
+        }
         if let (Ok(()), Some((identity, state))) = (&answer, state) {
             answer = self.ask(&cmdlets::try_state(identity, *state)).await.map(|_| ());
         }
@@ -240,6 +248,18 @@ impl Asking<'_> {
         };
         self.fact("Set-CsPersistentChatState -WhatIf", read)
     }
+}
+
+fn no_master(status: &Value) -> Option<String> {
+    let master = status.property("ActiveMasterFqdn")?;
+    let none = master.text().trim().is_empty();
+    none.then(|| "the Central Management Store has no active master".to_owned())
+}
+
+fn read_only(connection: &Value) -> Option<String> {
+    let read_only = connection.property("ReadOnly")?.as_bool()?;
+    let server = connection.property("SqlServer").map(Value::text).unwrap_or_default();
+    read_only.then(|| format!("the Central Management Store on {server} can only be read"))
 }
 
 /// `PersistentChatServer:fqdn`, `service:fqdn` and longer forms end with the pool's name.

@@ -106,9 +106,9 @@ impl Shell {
     async fn is_silent(&self, addr: SocketAddr, within: Duration) -> Option<String> {
         let unreachable = [ErrorKind::TimedOut, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
         match timeout(within, TcpStream::connect(addr)).await {
-            Err(_) => Some(format!("no answer from {addr} in {} s.", within.as_secs_f64())),
+            Err(_) => Some(format!("no answer from {} ({addr}) in {} s.", self.host, within.as_secs_f64())),
             Ok(Err(error)) if unreachable.contains(&error.kind()) => {
-                Some(format!("no route to {addr} ({error})."))
+                Some(format!("no route to {} ({addr}; {error}).", self.host))
             }
             Ok(_) => None,
         }

@@ -3,9 +3,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use socket2::{SockRef, TcpKeepalive};
 use tiberius::error::Error as TdsError;
@@ -14,8 +16,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
+use super::bounded::Bounded;
 use super::browser::{self, Reply};
-use super::connection::Connection;
+use super::connection::{Connection, MOST_BYTES};
 use super::target::{Deadlines, Encryption, Endpoint, Target};
 
 /// Program name in `sys.dm_exec_sessions`.
@@ -99,9 +102,16 @@ async fn connect_to(
         Endpoint::Instance(name) => find_port(target, address, name, deadlines.connect).await?,
     };
     let stream = open(target, SocketAddr::new(address, port), deadlines.connect).await?;
-    match timeout(deadlines.login, Client::connect(config(target, port), stream.compat_write())).await {
-        Ok(Ok(client)) => Ok(Connection::new(client, &target.display)),
-        Ok(Err(error)) => Err(ConnectError::Unusable(login_failure(target, address, port, &error))),
+    let (stream, allowance) = Bounded::new(stream, MOST_BYTES);
+    // The driver must not be able to end the program, whatever a server sends.
+    let login = AssertUnwindSafe(Client::connect(config(target, port), stream.compat_write())).catch_unwind();
+    match timeout(deadlines.login, login).await {
+        Ok(Ok(Ok(client))) => Ok(Connection::new(client, allowance, &target.display)),
+        Ok(Err(_)) => Err(ConnectError::Unusable(format!(
+            "{} ({address}:{port}) sends what SQL Server never sends. Check what listens there.",
+            target.display
+        ))),
+        Ok(Ok(Err(error))) => Err(ConnectError::Unusable(login_failure(target, address, port, &error))),
         Err(_) => Err(ConnectError::Unusable(format!(
             "{} accepts connections on {address}:{port} but did not finish the login in {}. Check that SQL Server there is not hung and that nothing between intercepts the connection.",
             target.display,

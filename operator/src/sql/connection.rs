@@ -3,9 +3,10 @@
 //! A connection that missed a deadline, broke, or was dropped in the middle is never used again: the
 //! driver would answer the next question with the rest of the last answer.
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use tiberius::error::Error as TdsError;
 use tiberius::{Client, QueryItem, ToSql};
 use tokio::net::TcpStream;
@@ -13,11 +14,18 @@ use tokio::time::timeout;
 use tokio_util::compat::Compat;
 
 use super::batches::{Batch, Param};
+use super::bounded::{Allowance, Bounded};
 use super::refusal::Refusal;
 use super::rows::Set;
 
 /// Most rows that one answer may have. Lists of backups have a few thousand.
 const MOST_ROWS: usize = 200_000;
+
+/// Most bytes of one answer, and of a login. A listing of 100,000 files has a tenth of it.
+pub(super) const MOST_BYTES: u64 = 32 << 20;
+
+/// The driver on a stream that can't flood us.
+pub(super) type Driver = Client<Compat<Bounded<TcpStream>>>;
 
 /// An error that the server reported: the first of the response, which for RESTORE is the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +73,16 @@ pub enum Lost {
 /// A connection to `master` of one instance.
 #[derive(Debug)]
 pub struct Connection {
-    client: Client<Compat<TcpStream>>,
+    client: Driver,
+    allowance: Allowance,
     display: String,
     opened: Instant,
     clean: bool,
 }
 
 impl Connection {
-    pub(super) fn new(client: Client<Compat<TcpStream>>, display: &str) -> Self {
-        Connection { client, display: display.to_owned(), opened: Instant::now(), clean: true }
+    pub(super) fn new(client: Driver, allowance: Allowance, display: &str) -> Self {
+        Connection { client, allowance, display: display.to_owned(), opened: Instant::now(), clean: true }
     }
 
     /// `host\instance` of the other end.
@@ -98,8 +107,12 @@ impl Connection {
         }
         // Until the end of the answer has been seen the connection is not clean, also if this future is dropped.
         self.clean = false;
-        let answer = match timeout(within, exchange(&mut self.client, batch)).await {
-            Ok(answer) => answer?,
+        self.allowance.set(MOST_BYTES);
+        // The driver must not be able to end the program, whatever a server sends.
+        let exchange = AssertUnwindSafe(exchange(&mut self.client, batch)).catch_unwind();
+        let answer = match timeout(within, exchange).await {
+            Ok(Ok(answer)) => answer?,
+            Ok(Err(_)) => return Err(Lost::Garbled("the driver could not take it".into())),
             Err(_) => return Err(Lost::NoAnswer(within)),
         };
         // Severity 20 and above ends the session at the far end.
@@ -108,7 +121,7 @@ impl Connection {
     }
 }
 
-async fn exchange(client: &mut Client<Compat<TcpStream>>, batch: &Batch) -> Result<Answer, Lost> {
+async fn exchange(client: &mut Driver, batch: &Batch) -> Result<Answer, Lost> {
     let params: Vec<&dyn ToSql> = batch.params().iter().map(Param::as_sql).collect();
     let mut answer = Answer::default();
     let mut rows = 0usize;

@@ -5,6 +5,7 @@
 //! a no.
 
 pub mod batches;
+pub mod bounded;
 pub mod browser;
 pub mod connect;
 pub mod connection;

@@ -204,3 +204,61 @@ async fn torn_backups_are_torn_since_they_were_first_seen_and_the_others_are_rea
     assert!(found.len() >= 3, "{found:?}");
     assert_eq!(torn(&look(&far).await), found, "since the first look");
 }
+
+#[tokio::test]
+async fn whatever_else_listens_there_is_alive_and_unusable_and_harms_nobody() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut bench = quiet("").await;
+    bench.ends.deadlines.login = Duration::from_secs(2);
+    // Nothing, a web server, an endless stream, and TDS packets with nonsense in them.
+    let manners: [&[u8]; 4] = [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        &[0xff; 4096],
+        &[4, 1, 0, 16, 0, 0, 1, 0, 0xff, 0x81, 0xff, 0xff, 9, 9, 9, 9],
+    ];
+    for bytes in manners {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut heard = [0; 512];
+                    while stream.read(&mut heard).await.is_ok_and(|n| n > 0) {
+                        for _ in 0..if bytes.len() > 1000 { 20_000 } else { 1 } {
+                            if stream.write_all(bytes).await.is_err() {
+                                return;
+                            }
+                        }
+                        if bytes.is_empty() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let mut target = bench.target(PRIMARY).clone();
+        target.address = Some([127, 0, 0, 1].into());
+        target.endpoint = pchat_operator::sql::target::Endpoint::Port(port);
+        let refused =
+            pchat_operator::sql::connect::connect(&target, &bench.ends.deadlines).await.unwrap_err();
+        match refused {
+            pchat_operator::sql::connect::ConnectError::Unusable(told) => {
+                assert!(told.contains("sql-tp1.contoso.com"), "{told}");
+            }
+            silent => panic!("{silent:?}"),
+        }
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_dies_while_its_connection_is_kept_is_silent_within_seconds() {
+    let bench = quiet("").await;
+    let far = bench.far();
+    look(&far).await;
+    bench.order("kill host sql-tp1.contoso.com").await;
+    let begun = Instant::now();
+    assert!(matches!(instance(&look(&far).await, PRIMARY).contact, Contact::Silent { .. }));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}

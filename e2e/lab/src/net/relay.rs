@@ -79,10 +79,12 @@ pub(super) async fn run<C: End>(
         let there = flow(from_client, to_server, way.clone(), begun, Some((link, &held)));
         let back = flow(from_server, to_client, way, begun, None);
         tokio::select! {
+            // A fate goes first: who cuts a client off and then answers must not be faster than the cut.
+            biased;
+            () = leaves(&mut fate, Fate::Alive) => {}
             // An end that was closed in order may still be answered; one that broke takes the other along, as a server learns by it that
             // its client is gone.
             _ends = async { tokio::try_join!(there, back) } => {}
-            () = leaves(&mut fate, Fate::Alive) => {}
         }
     }
     let ending = *fate.borrow();

@@ -41,7 +41,8 @@ pub fn log_backup(db: &mut Database, author: &Author, set: Uuid, now: Timestamp)
         checkpoint: last,
         first_fork,
         fork: db.fork,
-        fork_point: db.forks.iter().rev().find(|f| f.to == db.fork && first <= f.lsn).map(|f| f.lsn),
+        // The first way that parts from the first fork: beyond it no other copy of that fork may follow.
+        fork_point: db.forks.iter().find(|f| first <= f.lsn).map(|f| f.lsn),
         force_offline: author.tail,
         begins_log_chain: false,
         ..header(db, author, set, now)

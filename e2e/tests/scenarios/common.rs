@@ -9,10 +9,11 @@ use pchat_e2e::verdict::Interval;
 use pchat_lab::Scenario;
 use serde_json::Value;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A small pool whose far ends are quick: what takes long in a run is what the operator waits for.
 pub const SMALL: &str = "
@@ -34,14 +35,14 @@ pub const PRIMARY: &str = "sql-tp1.contoso.com";
 pub const PRIMARY_MIRROR: &str = "sql-tp2.contoso.com";
 
 /// How long a run or a wait may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How many labs run beside each other in a scenario that has many of them.
-const AT_ONCE: usize = 4;
+/// How many labs run beside each other, in all scenarios together: what they do is mostly waiting, but not all of it.
+static PLACES: Semaphore = Semaphore::const_new(5);
 
 /// Plays a scenario for each of `cases`.
 pub async fn each<T, F: Future<Output = ()>>(cases: impl IntoIterator<Item = T>, play: impl Fn(T) -> F) {
-    futures::stream::iter(cases).for_each_concurrent(AT_ONCE, play).await;
+    futures::stream::iter(cases).for_each_concurrent(None, play).await;
 }
 
 /// Exit codes, as `--help` documents them.
@@ -118,6 +119,7 @@ pub struct Trial {
     /// What the surviving SQL Server calls itself.
     survivor: String,
     _folder: tempfile::TempDir,
+    _place: SemaphorePermit<'static>,
 }
 
 impl Trial {
@@ -133,16 +135,16 @@ impl Trial {
         }
         let scenario = Scenario::from_yaml(&serde_yaml::to_string(&base).unwrap()).unwrap();
         let backup = scenario.backup.database.clone();
+        let place = PLACES.acquire().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let binary = Path::new(env!("CARGO_BIN_EXE_demo"));
         let stage = Stage::start(scenario, folder.path(), binary).await.unwrap();
-        // Nothing in the lab is slower than this while it lives; the dead are known sooner.
-        stage.edit("\n  silentFor:", "\n  deadlines: {connect: 2s}\n  silentFor:").unwrap();
+        stage.edit("\n  silentFor:", "\n  deadlines: {connect: 12s}\n  silentFor:").unwrap();
         eprintln!("seed {}", stage.lab.seed());
         let state = stage.lab.state();
         let server = state["servers"].as_array().unwrap().iter().find(|s| s["host"] == backup).unwrap();
         let survivor = server["name"].as_str().unwrap().to_owned();
-        Trial { stage, survivor, _folder: folder }
+        Trial { stage, survivor, _folder: folder, _place: place }
     }
 
     /// The usual beginning: messages are written and shipped, some more are written, the primary side dies, and the field
@@ -173,7 +175,7 @@ impl Trial {
         self.stage.edit("\n  silentFor:", &format!("\n  {line}\n  silentFor:")).unwrap();
     }
 
-    /// The manifest that a second executor with another state file would have.
+    /// Begins a run whose document is kept.
     pub fn begin(&self, verb: &str, more: &[&str]) -> Child {
         let command = self.stage.operator.command(verb, &[&["-o", "json"], more].concat());
         let mut command = Command::from(command);
@@ -284,6 +286,30 @@ impl Trial {
             other => panic!("jobs: {other}"),
         };
         jobs.len() >= 2 && jobs.iter().all(|j| j["enabled"] == true)
+    }
+
+    /// Edits the manifest.
+    pub fn edit(&self, from: &str, to: &str) {
+        self.stage.edit(from, to).unwrap();
+    }
+
+    /// The real folder behind the copy folder.
+    pub fn copy_folder(&self) -> PathBuf {
+        self.stage.lab.dir().join("world/hosts").join(BACKUP).join("D/LogShip")
+    }
+
+    /// The names of the log backups that a folder's listing in the state has (`share` or `folder`).
+    pub fn files(&self, place: &str) -> Vec<String> {
+        let state = self.stage.lab.state();
+        let names = state["files"][place].as_array().unwrap().iter().map(|n| n.as_str().unwrap().to_owned());
+        names.filter(|n| n.ends_with(".trn")).collect()
+    }
+
+    /// An extended property of `master` on the backup instance, by the end of its name.
+    pub fn property(&self, end: &str) -> Option<String> {
+        let properties = self.server(BACKUP)["properties"].as_array().unwrap().clone();
+        let found = properties.iter().find(|p| p["name"].as_str().is_some_and(|n| n.ends_with(end)));
+        found.map(|p| p["value"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Nothing was changed since the last `mark`.

@@ -4,6 +4,7 @@
 //! back while the next run is already there, or may have come with nobody left to hear of it.
 
 use crate::common::{BACKUP, Trial, each};
+use std::time::Duration;
 
 /// What becomes of the effect at which a run is killed.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,11 @@ async fn killed_at(action: Action, effect: Effect) -> bool {
     }
     let next = trial.begin("converge", &["--executor", "next"]);
     if matches!(effect, Effect::Late) {
-        trial.until("the next run's first tries", |t| sessions(t, "next") > 0).await;
+        // The next run has looked, and may have tried.
+        let before = trial.batches(BACKUP).await.len();
+        while trial.batches(BACKUP).await.len() < before + 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         trial.order("gate open").await;
     }
     let run = trial.end(next).await;
@@ -76,8 +81,39 @@ async fn killed_at(action: Action, effect: Effect) -> bool {
     true
 }
 
+async fn killed_at_each(effect: Effect) {
+    let actions = actions().await;
+    each(actions, |a| async move { assert!(killed_at(a, effect).await, "{a:?} was not met") }).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_killed_before_any_action_is_finished_by_the_next() {
+    killed_at_each(Effect::Never).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_after_any_action_is_finished_by_the_next() {
+    killed_at_each(Effect::Done).await;
+}
+
+/// Safety rule 2: a request that comes behind its dead caller's back, while its successor is already there, does no harm.
+/// The one that takes ownership late makes the successor wait until the dead owner's mark has lapsed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_comes_when_its_run_is_long_dead_does_no_harm() {
+    killed_at_each(Effect::Late).await;
+}
+
+/// Safety rule 7: an unknown outcome is read again, never assumed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_any_action_is_looked_up_by_the_same_run() {
     let actions = actions().await;
-    each(actions, |a| async move { assert!(killed_at(a, Effect::Never).await, "{a:?} was not met") }).await;
+    each(actions, |action| async move {
+        let trial = Trial::disaster("").await;
+        trial.order(&format!("lose-reply {} {}", action.far_end, action.last)).await;
+        let run = trial.converge(&[]).await;
+        assert_eq!(run.code, 0, "{action:?}: {run}");
+        assert_ne!(run.document["run"]["failures"], serde_json::json!([]), "{action:?} was not met");
+        trial.delivered(&run).await;
+    })
+    .await;
 }

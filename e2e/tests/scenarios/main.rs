@@ -4,6 +4,12 @@
 //! acknowledged message is lost outside the interval that was reported, no two sides are ever written to, and a further
 //! run changes nothing.
 
+mod access;
+mod backups;
 mod common;
+mod crashes;
+mod executors;
+mod far_ends;
 mod forced;
+mod other_side;
 mod prefixes;

@@ -1,0 +1,97 @@
+//! Two executors with state files of their own at one pool.
+
+use crate::common::{BACKUP, Trial, exit};
+use std::process::Stdio;
+use tokio::process::{Child, Command};
+
+/// Sends a signal to a run.
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+/// Safety rules 2 and 5: a run that slept through its displacement does nothing more, and says who owns the pool.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_executors_one_acts_and_the_other_says_who_owns_the_pool() {
+    let trial = Trial::disaster("").await;
+    trial.order(&format!("hold {BACKUP} 3")).await;
+    let command =
+        trial.stage.operator.command("converge", &["--executor", "laptop-1", "--state", "first.state.yaml"]);
+    let mut first = Command::from(command)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    trial.held(&mut first).await.expect("an action");
+    signal(&first, "-STOP");
+    trial.order("gate open").await;
+    let second = trial.begin("converge", &["--executor", "laptop-2", "--state", "second.state.yaml"]);
+    trial.until("a new owner", |t| t.property("/owner").is_some_and(|o| o.contains("laptop-2"))).await;
+    signal(&first, "-CONT");
+    let (first, second) = tokio::join!(first.wait_with_output(), trial.end(second));
+    let first = first.unwrap();
+    let printed = String::from_utf8_lossy(&first.stdout);
+    assert_eq!((first.status.code(), second.code), (Some(exit::DONE), exit::DONE), "{second}\n{printed}");
+    assert!(printed.contains("OwnedByAnother") && printed.contains("laptop-2"), "{printed}");
+    trial.delivered(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executors_that_begin_together_converge_together() {
+    let trial = Trial::disaster("").await;
+    let begin = |n: usize| {
+        let (executor, state) = (format!("laptop-{n}"), format!("{n}.state.yaml"));
+        trial.begin("converge", &["--executor", &executor, "--state", &state])
+    };
+    let (a, b, c) = (begin(1), begin(2), begin(3));
+    let (a, b, c) = tokio::join!(trial.end(a), trial.end(b), trial.end(c));
+    for run in [&a, &b, &c] {
+        assert_eq!(run.code, exit::DONE, "{run}");
+        trial.truthful(run);
+    }
+    trial.delivered(&a).await;
+}
+
+/// Safety rule 5: the opposite intent of a live owner is a conflict for a person.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_wants_the_opposite_of_a_live_owner_asks_a_person() {
+    let trial = Trial::disaster("").await;
+    trial.order(&format!("hold {BACKUP} 4")).await;
+    let mut first = trial.begin("converge", &["--executor", "laptop-1"]);
+    trial.held(&mut first).await.expect("an action");
+    let manifest = std::fs::read_to_string(trial.stage.manifest()).unwrap();
+    let folder = trial.stage.lab.dir();
+    std::fs::write(
+        folder.join("other.yaml"),
+        manifest.replace("activeDatabase: backup", "activeDatabase: primary"),
+    )
+    .unwrap();
+    trial.order("mark").await;
+    let arguments = [
+        "pchat-operator",
+        "converge",
+        "-f",
+        "other.yaml",
+        "--hosts",
+        "hosts",
+        "-o",
+        "json",
+        "--executor",
+        "laptop-2",
+    ];
+    let second = Command::new(&trial.stage.operator.binary)
+        .args(arguments)
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let second = trial.end(second).await;
+    second.stopped("IntentConflict", exit::APPROVAL).tells(&["laptop-1"]);
+    trial.untouched();
+    trial.order("gate open").await;
+    let first = trial.end(first).await;
+    trial.delivered(&first).await;
+}

@@ -315,3 +315,19 @@ async fn log_shipping_set_up_by_its_procedures_ships() {
         .await;
     assert_ne!(bench.database(BACKUP)["next_lsn"], before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_over_the_control_socket_answer_in_json_and_name_what_they_did_not_understand() {
+    let mut bench = quiet("").await;
+    bench.lab.listen().unwrap();
+    let dir = bench.lab.dir().to_owned();
+    let ask = async |order: &str| -> Value {
+        serde_json::from_str(&pchat_lab::send(&dir, order).await.unwrap()).unwrap()
+    };
+    assert_eq!(ask("status").await["servers"].as_array().map(Vec::len), Some(4));
+    assert!(ask("kill site primary").await["done"].is_string());
+    assert_eq!(ask("status").await["servers"][0]["alive"], false);
+    let refused = ask("kill site primry").await;
+    assert!(refused["error"].as_str().unwrap().contains("expected primary or backup"), "{refused}");
+    assert!(ask("make coffee").await["error"].as_str().unwrap().contains("not an order"));
+}

@@ -203,7 +203,7 @@ fn two_executors_and_lost_replies() {
 #[test]
 #[ignore = "minutes; run with --include-ignored"]
 fn opposite_intents_for_longer() {
-    let left = Budget { delays: 1, lost: 1, ticks: 3, approvals: 1, turns: 1, ..Budget::default() };
+    let left = Budget { delays: 1, ticks: 3, approvals: 1, turns: 1, ..Budget::default() };
     holds(env("opposite intents, longer", two(Side::Primary, left)));
 }
 

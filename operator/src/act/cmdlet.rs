@@ -8,13 +8,13 @@ use pchat_planner::plan::Action;
 use pchat_psrp::{Command, Session};
 use tokio::time::Instant;
 
+use super::batch::Kept;
 use super::{BUDGET, Failure, Task};
 use crate::far_end::{ActError, Done, Progress};
 use crate::observe::Ends;
 use crate::powershell::{IDLE, Trouble, cmdlets, failure, remedy, run};
 use crate::sql::batches::guard::Warrant;
-use crate::sql::batches::ownership::{hold, still_held};
-use crate::sql::connection::Connection;
+use crate::sql::batches::ownership::{free, hold};
 
 impl Task<'_> {
     pub(super) async fn run_cmdlet(&self) -> Result<Done, ActError> {
@@ -28,10 +28,10 @@ impl Task<'_> {
         })?;
         let ran = async {
             let warrant = self.warrant(BUDGET)?;
-            let mut lock = self.hold_lock(&warrant).await?;
+            let lock = self.hold_lock(&warrant).await?;
             (self.progress)(Progress::Doing(format!("{} is running", command.name)));
             let outcome = run(&mut session, &command, within).await;
-            let kept = self.is_held(&mut lock, &warrant).await;
+            let kept = self.free_lock(lock, &warrant).await;
             match outcome {
                 Err(Trouble::Unknown(detail)) => {
                     Err(ActError::OutcomeUnknown { target: shell.clone(), detail })
@@ -97,21 +97,27 @@ impl Task<'_> {
         })
     }
 
-    /// A session of its own: it must hold nothing but the lock, and end with it.
-    async fn hold_lock(&self, warrant: &Warrant) -> Result<Connection, ActError> {
+    /// A session of its own, which nothing else is sent on while the cmdlet runs.
+    async fn hold_lock(&self, warrant: &Warrant) -> Result<Kept, ActError> {
         self.send(hold(warrant)).await?;
         let kept = self.actor.kept.lock().await.take();
-        kept.map(|k| k.connection).ok_or_else(|| {
+        kept.ok_or_else(|| {
             self.error(Failure::NotSent("the session that held the pool's lock is gone.".into()))
         })
     }
 
-    async fn is_held(&self, lock: &mut Connection, warrant: &Warrant) -> bool {
-        let Ok(answer) = lock.ask(&still_held(warrant), self.actor.ends.deadlines.look).await else {
+    /// Whether the lock was held to the end. A connection on which it was can be used further; with any other one the lock ends.
+    async fn free_lock(&self, mut lock: Kept, warrant: &Warrant) -> bool {
+        let Ok(answer) = lock.connection.ask(&free(warrant), self.actor.ends.deadlines.look).await else {
             return false;
         };
-        super::words(&answer, "mode").is_some_and(|mode| mode == "Exclusive")
-            && super::number(&answer, "owned") == Some(1)
+        let held = answer.error.is_none()
+            && super::words(&answer, "mode").is_some_and(|mode| mode == "Exclusive")
+            && super::number(&answer, "owned") == Some(1);
+        if held {
+            self.keep(lock.connection, lock.session).await;
+        }
+        held
     }
 }
 

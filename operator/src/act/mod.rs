@@ -17,7 +17,7 @@ use pchat_planner::journal::Transition;
 use pchat_planner::plan::Action;
 use pchat_psrp::Session;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::batch::Kept;
 use crate::far_end::{ActError, Done, Order, Progress};
@@ -35,8 +35,8 @@ const BUDGET: Duration = Duration::from_secs(30);
 pub struct Actor {
     ends: Arc<Ends>,
     kept: Mutex<Option<Kept>>,
-    /// The management session that the last cmdlet left, and when.
-    shell: Mutex<Option<(Session, Instant)>>,
+    /// The management session that was opened ahead or that the last cmdlet left, and when.
+    shell: Arc<Mutex<Option<(Session, Instant)>>>,
     /// Dropping log shipping got no answer once: its monitor server counts as dead from then on.
     monitor_hangs: AtomicBool,
 }
@@ -61,15 +61,31 @@ struct Task<'a> {
 impl Actor {
     /// An actor for these ends.
     pub fn new(ends: Arc<Ends>) -> Self {
-        Actor { ends, kept: Mutex::new(None), shell: Mutex::new(None), monitor_hangs: AtomicBool::new(false) }
+        Actor { ends, kept: Mutex::new(None), shell: Arc::default(), monitor_hangs: AtomicBool::new(false) }
     }
 
     /// Closes what it holds open in the management shell.
     pub async fn close(&self) {
-        if let Some((session, _)) = self.shell.lock().await.take() {
-            // The far end ends it by itself later: nothing depends on it.
-            let _ = session.close(Instant::now() + self.ends.deadlines.connect).await;
+        let within = self.ends.deadlines.connect;
+        // One that is still being opened, or does not close, is ended by the far end later: nothing depends on it.
+        let Ok(mut kept) = timeout(within, self.shell.lock()).await else { return };
+        if let Some((session, _)) = kept.take() {
+            let _ = session.close(Instant::now() + within).await;
         }
+    }
+
+    /// Begins to open the session that the next cmdlets need: a Lync Server takes seconds for it.
+    fn open_ahead(&self) {
+        let (ends, shell) = (Arc::clone(&self.ends), Arc::clone(&self.shell));
+        tokio::spawn(async move {
+            let mut kept = shell.lock().await;
+            // Whoever needs a session waits for this one, and tries again by himself where there is none.
+            if kept.is_none()
+                && let Ok(session) = ends.shell.open(ends.deadlines.connect, ends.deadlines.cmdlet).await
+            {
+                *kept = Some((session, Instant::now()));
+            }
+        });
     }
 
     /// Carries out one order.
@@ -114,6 +130,7 @@ impl Task<'_> {
                 // Listing a dead share comes before the clock is read.
                 let warrant = self.warrant(BUDGET + self.actor.ends.deadlines.files * 2)?;
                 let batch = recover::recover(&warrant, *at, source.as_ref(), known, must.as_deref(), &text);
+                self.actor.open_ahead();
                 (self.progress)(Progress::Doing("recovery is running".into()));
                 let answer = self.send_watched(&batch, &[]).await.map_err(|failure| self.error(failure))?;
                 match answer.error {
@@ -157,10 +174,12 @@ impl Task<'_> {
                 already: number(&answer, "running_before").is_some_and(|n| n > 0),
                 ..Done::default()
             }),
-            // The number is also said of a job that runs already; whether it runs is read next.
-            Err(Failure::Server(e)) if e.number == AGENT_REFUSED && e.message.contains("already running") => {
-                Ok(already())
-            }
+            // Agent is not running, or the job runs already: either way nothing more can come of asking, and
+            // copying is no condition of anything. What is not copied is read on the share.
+            Err(Failure::Server(e)) if e.number == AGENT_REFUSED => Ok(Done {
+                note: format!("SQL Server Agent did not start it (error {}: {})", e.number, e.message.trim()),
+                ..Done::default()
+            }),
             Err(failure) => Err(self.error(failure)),
         }
     }

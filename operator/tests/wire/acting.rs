@@ -182,6 +182,30 @@ async fn a_copy_that_can_not_be_read_is_taken_from_the_share() {
 }
 
 #[tokio::test]
+async fn without_agent_the_backups_are_read_on_the_share() {
+    let bench = quiet("primaryDead: true").await;
+    bench.order(&format!("agent {BACKUP} off")).await;
+    let far = bench.far();
+    let mut run = run();
+    let Some(Action::StartCopy { job }) = drive(&bench, &far, &mut run, Some(StepId::CopyBackups)).await
+    else {
+        panic!("the job that copies")
+    };
+    let action = Action::StartCopy { job };
+    let done = act(&far, run.epoch.as_ref().unwrap(), StepId::CopyBackups, &action).await.unwrap();
+    assert!(done.note.contains("22022"), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_dead_monitor_server_does_not_keep_log_shipping_from_being_dropped() {
+    let yaml = "primaryDead: true\nlogShipping: {backups: 4, copied: 2, restored: 2, jobEveryS: 0, monitor: 'SQL-TP1\\PCHAT'}";
+    let bench = crate::bench::with(yaml).await;
+    let far = bench.far();
+    drive(&bench, &far, &mut run(), None).await;
+    assert!(home(&look(&far).await).secondary.is_none());
+}
+
+#[tokio::test]
 async fn a_restore_past_its_deadline_is_ended_and_what_it_did_is_unknown() {
     let mut bench = quiet("primaryDead: true\nserviceTimes: {restoreLogMs: 20000}").await;
     bench.ends.deadlines.restore = Duration::from_millis(400);

@@ -135,13 +135,13 @@ impl LabSession {
             spid: host.spid,
             login: host.login.clone(),
             program,
-            text: text.chars().take(2000).collect(),
+            text: text.chars().take(65_536).collect(),
             effects,
             errors,
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         });
-        if s.statements.len() > 20_000 {
-            s.statements.drain(..10_000);
+        if s.statements.len() > 6_000 {
+            s.statements.drain(..2_000);
         }
     }
 }

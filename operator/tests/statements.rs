@@ -87,7 +87,7 @@ fn shapes(name: &str) -> Vec<(String, Batch)> {
         ("take-over", ownership::take(&warrant, Some(&warrant.epoch), &text)),
         ("release", ownership::release(&warrant, &text)),
         ("hold", ownership::hold(&warrant)),
-        ("held", ownership::still_held(&warrant)),
+        ("free", ownership::free(&warrant)),
         ("quiesce", log_shipping::set_jobs(&warrant, id, &text, false)),
         ("resume", log_shipping::set_jobs(&warrant, id, &text, true)),
         ("copy", log_shipping::start_copy(&warrant, id)),
@@ -153,7 +153,7 @@ fn nothing_that_came_from_outside_becomes_text() {
 
 #[test]
 fn every_mutating_batch_is_guarded_in_the_right_order() {
-    let reads = ["state", "held", "identity", "kill-own", "progress", "list", "headers"];
+    let reads = ["state", "free", "identity", "kill-own", "progress", "list", "headers"];
     for (shape, batch) in shapes("mgc") {
         if reads.iter().any(|r| shape.starts_with(&format!("{r}-"))) {
             continue;

@@ -27,15 +27,15 @@ pub fn release(warrant: &Warrant, transition: &str) -> Batch {
         .then(UNLOCK)
 }
 
-/// Takes the pool's lock and keeps it for as long as the connection lives. A cmdlet has no guard of its own:
+/// Takes the pool's lock and keeps it until [`free`], or for as long as the connection lives. A cmdlet has no guard of its own:
 /// this narrows, and cannot close, the window in which another executor acts beside it.
 pub fn hold(warrant: &Warrant) -> Batch {
     warrant.guarded("HoldPoolLock", |b| b).then(MARK).then("SELECT @now AS now_utc;")
 }
 
-/// Whether the connection still holds the lock and the run still owns the pool.
-pub fn still_held(warrant: &Warrant) -> Batch {
-    Batch::new("CheckPoolLock")
+/// Whether the connection still holds the lock and the run still owns the pool; then the lock is freed.
+pub fn free(warrant: &Warrant) -> Batch {
+    Batch::new("FreePoolLock")
         .with("db", "sysname", warrant.database.as_str())
         .with("epoch", "nvarchar(64)", warrant.epoch.0.as_str())
         .then(
@@ -49,4 +49,5 @@ SELECT APPLOCK_MODE(N'public', @lock, N'Session') AS mode,
            AND LEFT(CONVERT(nvarchar(3700), e.value), LEN(@head)) = @head) AS owned;
 "#,
         )
+        .then(UNLOCK)
 }

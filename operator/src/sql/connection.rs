@@ -162,7 +162,11 @@ fn finish(mut answer: Answer, error: TdsError) -> Result<Answer, Lost> {
             });
             Ok(answer)
         }
-        TdsError::Io { message, .. } => Err(Lost::Broken(message)),
+        TdsError::Io { message, .. } => {
+            // The driver wraps its own words around the system's.
+            let words = message.rsplit("performing I/O: ").next().unwrap_or_default();
+            Err(Lost::Broken(words.to_owned()))
+        }
         other => Err(Lost::Garbled(other.to_string())),
     }
 }

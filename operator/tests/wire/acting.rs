@@ -279,3 +279,44 @@ async fn a_cmdlet_that_fails_is_told_with_its_error_id_and_a_remedy() {
     let writable = look(&far).await.shell.store_writable;
     assert!(matches!(writable.value(), Some(Err(_))), "{writable:?}");
 }
+
+#[tokio::test]
+async fn a_backup_that_turns_up_after_the_plan_keeps_the_database_from_being_recovered() {
+    let bench = quiet("primaryDead: true").await;
+    let far = bench.far();
+    let mut run = run();
+    bench.order("hide last-1").await;
+    bench.order("hide last").await;
+    let Some(recover) = drive(&bench, &far, &mut run, Some(StepId::RecoverDatabase)).await else {
+        panic!("a recovery")
+    };
+    bench.order("show").await;
+    bench.order("mark").await;
+    let epoch = run.epoch.clone().unwrap();
+    let refused = act(&far, &epoch, StepId::RecoverDatabase, &recover).await.unwrap_err();
+    assert_eq!(refusal(refused), RefusalCode::NotLast);
+    bench.order(r"deny sql-ks1.contoso.com \\files\pchat-logs").await;
+    let refused = act(&far, &epoch, StepId::RecoverDatabase, &recover).await.unwrap_err();
+    assert_eq!(refusal(refused), RefusalCode::NotLast, "an empty listing proves nothing");
+    assert_eq!(bench.lab.mutations(), 0);
+    bench.order(r"allow sql-ks1.contoso.com \\files\pchat-logs").await;
+    drive(&bench, &far, &mut run, None).await;
+    let backups = look(&far).await;
+    let last = home(&backups).database.as_ref().unwrap().last_restored.clone().unwrap();
+    let newest = backups.backups.value().and_then(|b| b.files.keys().max().cloned());
+    assert!(newest.is_none_or(|newest| last.file.ends_with(&newest)), "what turned up was applied");
+}
+
+#[tokio::test]
+async fn a_late_disconnect_never_ends_the_users_of_a_recovered_database() {
+    let bench = quiet("primaryDead: true").await;
+    let far = bench.far();
+    drive(&bench, &far, &mut run(), None).await;
+    bench.order(&format!("hold-session {BACKUP}")).await;
+    let users = home(&look(&far).await).sessions.len();
+    assert!(users > 0);
+    let epoch = take(&far, None).await.unwrap();
+    let late = act(&far, &epoch, StepId::DisconnectSessions, &Action::DisconnectSessions).await.unwrap_err();
+    assert_eq!(refusal(late), RefusalCode::State);
+    assert!(home(&look(&far).await).sessions.len() >= users);
+}

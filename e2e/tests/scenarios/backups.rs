@@ -191,3 +191,14 @@ async fn readers_of_a_standby_copy_are_disconnected_and_the_rest_is_applied() {
     let run = trial.converge(&[]).await;
     trial.delivered(&run).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_that_is_not_known_to_be_within_the_limit_is_asked_about() {
+    let trial = Trial::disaster("").await;
+    trial.declare("maxDataLossMinutes: 1");
+    let run = trial.converge(&[]).await;
+    run.stopped("LossAboveLimit", exit::APPROVAL).tells(&["1 min"]);
+    assert_eq!(trial.database(BACKUP), "restoring");
+    let run = trial.converge(&["--approve", run.digest()]).await;
+    trial.delivered(&run).await;
+}

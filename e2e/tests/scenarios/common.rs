@@ -51,6 +51,13 @@ pub mod exit {
     pub const BAD_INPUT: i32 = 2;
     pub const BLOCKED: i32 = 3;
     pub const APPROVAL: i32 = 4;
+    pub const INTERRUPTED: i32 = 5;
+}
+
+/// Sends a signal to a run.
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
 /// A run of the operator that is over.

@@ -103,13 +103,28 @@ async fn an_action_that_comes_when_its_run_is_long_dead_does_no_harm() {
     killed_at_each(Effect::Late).await;
 }
 
-/// Safety rule 7: an unknown outcome is read again, never assumed.
+/// Safety rules 7 and 8: an unknown outcome is read again, never assumed, and what is set twice is set once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_reply_to_any_action_is_looked_up_by_the_same_run() {
     let actions = actions().await;
     each(actions, |action| async move {
         let trial = Trial::disaster("").await;
         trial.order(&format!("lose-reply {} {}", action.far_end, action.last)).await;
+        let run = trial.converge(&[]).await;
+        assert_eq!(run.code, 0, "{action:?}: {run}");
+        assert_ne!(run.document["run"]["failures"], serde_json::json!([]), "{action:?} was not met");
+        trial.delivered(&run).await;
+    })
+    .await;
+}
+
+/// An error of the far end's own at any action: tried again, and told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_at_any_action_is_tried_again_by_the_same_run() {
+    let actions = actions().await;
+    each(actions, |action| async move {
+        let trial = Trial::disaster("").await;
+        trial.order(&format!("fault {} 1205 {}", action.far_end, action.first)).await;
         let run = trial.converge(&[]).await;
         assert_eq!(run.code, 0, "{action:?}: {run}");
         assert_ne!(run.document["run"]["failures"], serde_json::json!([]), "{action:?} was not met");

@@ -1,14 +1,8 @@
 //! Two executors with state files of their own at one pool.
 
-use crate::common::{BACKUP, Trial, exit};
+use crate::common::{BACKUP, Trial, exit, signal};
 use std::process::Stdio;
-use tokio::process::{Child, Command};
-
-/// Sends a signal to a run.
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().expect("it runs").to_string();
-    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
-}
+use tokio::process::Command;
 
 /// Safety rules 2 and 5: a run that slept through its displacement does nothing more, and says who owns the pool.
 #[tokio::test(flavor = "multi_thread")]

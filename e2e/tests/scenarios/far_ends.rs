@@ -52,3 +52,16 @@ async fn every_version_of_sql_server_is_moved() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_share_to_seed_the_mirror_from_users_get_their_service_all_the_same() {
+    let trial = Trial::disaster("").await;
+    trial.edit("  mirroring:\n    seedShare: '\\\\files\\pchat-seed'\n", "");
+    let run = trial.converge(&[]).await;
+    run.stopped("MirrorShareNeeded", exit::BLOCKED).tells(&["mirroring.seedShare", "serves"]);
+    trial.write(2).await;
+    trial.one_side_writes();
+    trial.declare("mirroring: {seedShare: '\\\\files\\pchat-seed'}");
+    let run = trial.converge(&[]).await;
+    trial.delivered(&run).await;
+}

@@ -11,5 +11,6 @@ mod crashes;
 mod executors;
 mod far_ends;
 mod forced;
+mod order;
 mod other_side;
 mod prefixes;

@@ -1,6 +1,7 @@
 //! The side that is to be left: serving, half alive, silent, back again.
 
 use crate::common::{BACKUP, PRIMARY, PRIMARY_MIRROR, Run, Trial, each, exit};
+use std::time::{Duration, Instant};
 
 /// Log shipping runs again, nobody owns the pool, and the copy was not recovered.
 #[track_caller]
@@ -163,4 +164,28 @@ async fn an_old_copy_that_is_online_at_the_backup_is_not_taken_for_the_recovered
     let run = trial.converge(&[]).await;
     run.stopped("StaleCopySuspected", exit::APPROVAL).tells(&["mgc", "beyond"]);
     trial.untouched();
+}
+
+/// A side that is only cut off from here goes on writing; its next backup tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_begins_after_the_silence_is_a_sign_of_life() {
+    let trial = Trial::start("").await;
+    trial.write(4).await;
+    trial.order("backup-log").await;
+    trial.order("hide last-2").await;
+    trial.order("cut client primary").await;
+    trial.turn("backup");
+    let child = trial.begin("converge", &["--wait", "40s"]);
+    trial.until("log shipping at rest", |t| !t.shipping_runs()).await;
+    // A backup that begins shortly after the first silent look is no sign of life: clocks differ.
+    let silent = Instant::now();
+    trial.until("silence", |_| silent.elapsed() > Duration::from_secs(17)).await;
+    trial.order("backup-log").await;
+    trial.order("show").await;
+    let run = trial.end(child).await;
+    run.stopped("PrimaryMayBeAlive", exit::APPROVAL).tells(&["SQL-TP1"]);
+    assert_eq!(trial.database(BACKUP), "restoring");
+    trial.order("join client primary").await;
+    trial.converge(&[]).await.stopped("PlannedSwitchoverNeeded", exit::BLOCKED);
+    called_off(&trial);
 }

@@ -153,8 +153,9 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             let next = self.take_in(facts);
             demand = Freshness::LATEST;
             let halt = match next {
-                Next::Converged if std::mem::take(&mut self.stood_by) => {
-                    // What another executor did is known here from looks that may be older than that.
+                Next::Converged | Next::Blocked(_) if std::mem::take(&mut self.stood_by) => {
+                    // What another executor did is known here from looks that may be older than that: nothing is
+                    // concluded from them, neither that all is done nor that something is wrong.
                     let now = Some(self.now());
                     demand = Freshness { shell: now, mirror: now, ..Freshness::LATEST };
                     continue;

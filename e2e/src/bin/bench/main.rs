@@ -5,10 +5,11 @@
 //! operations in a row is its own. Ends with exit code 1 when a target is missed, and with 2 when it could not measure.
 
 mod measure;
+mod process;
 mod report;
 mod scenario;
 
-use measure::{Failure, Measured, Trial, operator_process};
+use measure::{Failure, Measured, Trial};
 use report::Figures;
 use scenario::{GROWTH, Size, failover};
 use std::process::ExitCode;
@@ -23,9 +24,6 @@ struct Wanted {
 const USAGE: &str = "bench [-o human|json] [--runs N] [--only failover|growth|idle]";
 
 fn main() -> ExitCode {
-    if let Some(code) = operator_process() {
-        return code;
-    }
     let wanted = match wanted(std::env::args().skip(1)) {
         Ok(wanted) => wanted,
         Err(why) => {
@@ -90,11 +88,12 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
 
 async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
     let part = |name: &str| wanted.only.as_deref().is_none_or(|only| only == name);
+    let operator = process::operator()?;
     let mut figures = Figures::default();
     if part("failover") {
         for run in 1..=wanted.runs {
             eprintln!("bench: failover of {} log backups, run {run} of {}", scenario::BACKUPS, wanted.runs);
-            let mut trial = Trial::start(failover(scenario::FAILOVER)).await?;
+            let mut trial = Trial::start(&operator, failover(scenario::FAILOVER)).await?;
             trial.disaster().await?;
             figures.failovers.push(trial.converge().await?);
             if run == wanted.runs {
@@ -105,14 +104,15 @@ async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
     if part("growth") {
         for backups in GROWTH {
             eprintln!("bench: growth, failover of {backups} log backups");
-            let mut trial = Trial::start(failover(Size { backups, ..scenario::SMALL_STEPS })).await?;
+            let mut trial =
+                Trial::start(&operator, failover(Size { backups, ..scenario::SMALL_STEPS })).await?;
             trial.disaster().await?;
             figures.growth.push(trial.converge().await?);
         }
     }
     if part("idle") {
         eprintln!("bench: looking at a pool that is as declared, and a run on it");
-        let mut trial = Trial::start(failover(scenario::FAILOVER)).await?;
+        let mut trial = Trial::start(&operator, failover(scenario::FAILOVER)).await?;
         figures.look = Some(trial.observe().await?);
         figures.as_declared = Some(trial.converge().await?);
     }

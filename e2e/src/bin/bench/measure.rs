@@ -1,20 +1,17 @@
 //! One run of the operator, measured from outside: how long, how large, how much it asked, and what the lab did for it.
 
+use crate::process::{self, Process};
 use jiff::{SignedDuration, Timestamp};
-use pchat_e2e::operator::as_operator;
 use pchat_e2e::stage::Stage;
 use pchat_lab::Scenario;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 pub type Failure = Box<dyn Error + Send + Sync>;
-
-/// Where the operator's process leaves its own account.
-const ACCOUNT: &str = "PCHAT_BENCH_ACCOUNT";
 
 /// The program name by which the operator is told from others in a server's statement log.
 const PROGRAM: &str = "pchat-operator";
@@ -24,17 +21,6 @@ const HOME: &str = "sql-ks1.contoso.com";
 
 /// Longest pauses between far-end operations that are told.
 const PAUSES: usize = 8;
-
-/// The operator, if the arguments ask for it; leaves its peak memory and processor time where the bench looks for them.
-pub fn operator_process() -> Option<ExitCode> {
-    let code = as_operator()?;
-    if let Some(path) = std::env::var_os(ACCOUNT) {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
-        // Whoever waits for the account notices that it is not there.
-        let _ = std::fs::write(path, format!("{}\n{}", read("status"), read("stat")));
-    }
-    Some(code)
-}
 
 /// What one run took.
 #[derive(Clone, Debug)]
@@ -120,18 +106,19 @@ pub struct Trial {
     stage: Stage,
     hosts: Vec<String>,
     silent_for: Duration,
-    account: PathBuf,
+    operator: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Trial {
-    pub async fn start(scenario: Result<Scenario, String>) -> Result<Self, Failure> {
+    /// Starts the lab; `operator` is the program to be measured.
+    pub async fn start(operator: &Path, scenario: Result<Scenario, String>) -> Result<Self, Failure> {
         let scenario = scenario?;
         let hosts = scenario.sql_hosts().into_iter().map(|(host, _)| host).collect();
         let folder = tempfile::tempdir()?;
-        let account = folder.path().join("account");
-        let stage = Stage::start(scenario, folder.path(), &std::env::current_exe()?).await?;
-        Ok(Self { stage, hosts, silent_for: Duration::ZERO, account, _folder: folder })
+        let stage = Stage::start(scenario, folder.path(), operator).await?;
+        let operator = operator.to_owned();
+        Ok(Self { stage, hosts, silent_for: Duration::ZERO, operator, _folder: folder })
     }
 
     /// The primary side dies, and the field is changed.
@@ -159,26 +146,19 @@ impl Trial {
         for host in &self.hosts {
             before.insert(host.clone(), self.statements(host).await?.len());
         }
-        let mut command = self.stage.operator.command(verb, &["-o", "json"]);
-        command.env(ACCOUNT, &self.account);
-        let (begin, started) = (Instant::now(), Timestamp::now());
-        let (output, wall) = tokio::task::spawn_blocking(move || {
-            let output = command.output();
-            (output, begin.elapsed())
-        })
-        .await?;
+        let mut command = Command::new(&self.operator);
+        command.args([verb, "-f", "pool.yaml", "--hosts", "hosts", "-o", "json"]);
+        command.current_dir(&self.stage.operator.folder);
+        let started = Timestamp::now();
+        let Process { status, output, errors, wall, peak_rss_kib, cpu } =
+            tokio::task::spawn_blocking(move || process::watch(command)).await??;
         let ended = Timestamp::now();
-        let output = output?;
-        let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        if !output.status.success() {
-            let told = String::from_utf8_lossy(&output.stderr);
-            return Err(format!(
-                "{verb} ended with {}: {} {:#}\n{told}",
-                output.status, document["outcome"], document["stop"]
-            )
-            .into());
+        let document: Value = serde_json::from_slice(&output).unwrap_or_default();
+        if !status.success() {
+            let told = String::from_utf8_lossy(&errors);
+            let (outcome, stop) = (&document["outcome"], &document["stop"]);
+            return Err(format!("{verb} ended with {status}: {outcome} {stop:#}\n{told}").into());
         }
-        let (peak_rss_kib, cpu) = self.account()?;
         let mut requests = BTreeMap::new();
         for host in &self.hosts {
             let all = self.statements(host).await?;
@@ -207,30 +187,6 @@ impl Trial {
         let log = self.stage.order(&format!("statements {host}")).await?;
         let all = log["statements"].as_array().cloned().unwrap_or_default();
         Ok(all.into_iter().filter(|s| s["program"] == PROGRAM).collect())
-    }
-
-    /// Peak memory in KiB and processor time, as the operator's process left them.
-    fn account(&self) -> Result<(u64, Duration), Failure> {
-        let text = std::fs::read_to_string(&self.account)
-            .map_err(|error| format!("the operator's process left no account: {error}"))?;
-        std::fs::remove_file(&self.account)?;
-        let peak = text
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
-        // proc(5): utime and stime are the 14th and 15th field; the second, in parentheses, may hold spaces.
-        let ticks: Vec<u64> = text
-            .lines()
-            .last()
-            .and_then(|line| line.rsplit_once(')'))
-            .map(|(_, rest)| {
-                rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect()
-            })
-            .unwrap_or_default();
-        let (Some(peak), [user, system]) = (peak, &ticks[..]) else {
-            return Err(format!("the operator's account can't be read: {text}").into());
-        };
-        // Linux counts them in hundredths of a second on every architecture that this runs on.
-        Ok((peak, Duration::from_millis((user + system) * 10)))
     }
 }
 

@@ -177,13 +177,26 @@ impl World {
         Ok(base_name(&path).to_owned())
     }
 
-    /// Leaves a log backup half written, as the death of its server does; the caller kills it.
+    /// Leaves a log backup half written by the death of its server, and of the other one of its side. They die in
+    /// the same moment: a job that wrote one more backup in between would leave a gap, which no real death does. A
+    /// backup that a job is writing already is the one that stays half written.
     pub fn die_during_backup(&mut self, side: Side) -> Result<String, String> {
         let (server, _, request) = self.next_backup(side)?;
-        let path = request.path.clone();
-        let writing = self.begin_backup(server, 0, request).map_err(told)?;
-        self.abandon_backup(writing);
-        Ok(base_name(&path).to_owned())
+        let [share, _] = self.backup_folders()?;
+        let mut names = Files::list(&share).into_iter().map(|(name, _)| name);
+        let torn = match names.find(|name| self.files.is_busy(&share.join(name))) {
+            Some(name) => name,
+            None => {
+                let path = request.path.clone();
+                let writing = self.begin_backup(server, 0, request).map_err(told)?;
+                self.abandon_backup(writing);
+                base_name(&path).to_owned()
+            }
+        };
+        let hosts: Vec<String> =
+            self.servers.iter().filter(|s| s.side == side).map(|s| s.host.clone()).collect();
+        hosts.iter().for_each(|host| self.set_dead(host, true));
+        Ok(torn)
     }
 
     /// Holds a session whose context is the chat database (only possible where it can be entered).
@@ -246,5 +259,30 @@ mod tests {
         assert_eq!(w.show_files().expect("shown"), 1);
         let first = w.log_from(&join(&share, &gone));
         w.restore_now(backup, 0, first).expect("it is whole again");
+    }
+
+    #[test]
+    fn a_site_that_dies_during_a_backup_leaves_one_torn_file_and_nothing_behind_it() {
+        for in_flight in [false, true] {
+            let dir = tempfile::tempdir().expect("a folder");
+            let scenario =
+                Scenario::from_yaml("logShipping: {backups: 2, copied: 0, restored: 0}").expect("valid");
+            let mut w = World::build(scenario, dir.path()).expect("a world");
+            let [share, _] = w.backup_folders().expect("folders");
+            let before = Files::list(&share).len();
+            let (server, _, request) = w.next_backup(Side::Primary).expect("a backup job");
+            let path = request.path.clone();
+            let writing = in_flight.then(|| w.begin_backup(server, 0, request).expect("begun"));
+            let torn = w.die_during_backup(Side::Primary).expect("torn");
+            if let Some(writing) = writing {
+                assert_eq!(torn, base_name(&path));
+                w.finish_backup(writing).expect_err("its server is dead");
+            }
+            w.backup_log_now().expect_err("nobody there backs up any more");
+            assert_eq!(Files::list(&share).len(), before + 1, "in flight: {in_flight}");
+            let (_, backup) = w.roles().expect("servers");
+            let restore = w.log_from(&join(&w.scenario.log_shipping.share, &torn));
+            w.restore_now(backup, 0, restore).expect_err("it is torn");
+        }
     }
 }

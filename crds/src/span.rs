@@ -115,16 +115,14 @@ pub struct Deadlines {
     /// Listing share and copy folder, and reading the headers of backups. A dead share answers only after minutes.
     #[serde(default = "Deadlines::listing")]
     pub listing: Span,
-    /// Copying of all log backups by log shipping's own job.
-    #[serde(default = "Deadlines::copy")]
-    pub copy: Span,
     /// Restoring of one backup, and the recovery of the database.
     #[serde(default = "Deadlines::restore")]
     pub restore: Span,
     /// One cmdlet of the management shell, apart from mirroring.
     #[serde(default = "Deadlines::cmdlet")]
     pub cmdlet: Span,
-    /// Replication of the Central Management Store to the chat servers after a change.
+    /// How long chat servers may take to get a changed list and to connect to the database. What is late is told; it stops
+    /// nothing.
     #[serde(default = "Deadlines::replication")]
     pub replication: Span,
     /// Install-CsMirrorDatabase, which copies the whole database to the new mirror.
@@ -141,9 +139,6 @@ impl Deadlines {
     }
     const fn listing() -> Span {
         Span::from_secs(3 * 60)
-    }
-    const fn copy() -> Span {
-        Span::from_secs(60 * 60)
     }
     const fn restore() -> Span {
         Span::from_secs(2 * 60 * 60)
@@ -165,7 +160,6 @@ impl Default for Deadlines {
             connect: Self::connect(),
             statement: Self::statement(),
             listing: Self::listing(),
-            copy: Self::copy(),
             restore: Self::restore(),
             cmdlet: Self::cmdlet(),
             replication: Self::replication(),

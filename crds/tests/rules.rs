@@ -166,7 +166,13 @@ const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("overrides", "silentFor: 10m", "silentFor: ten minutes", "spec.silentFor", "expected a length of time"),
     ("overrides", "silentFor: 10m", "silentFor: 0s", "spec.silentFor", "expected a length of time"),
-    ("overrides", "copy: 2h", "copy: 2d", "spec.deadlines.copy", "expected a length of time"),
+    (
+        "overrides",
+        "replication: 20m",
+        "replication: 2d",
+        "spec.deadlines.replication",
+        "expected a length of time",
+    ),
     // One server.
     (
         "pool",

@@ -31,4 +31,4 @@ pub use actions::{BATCH_BYTES, BATCH_FILES};
 pub use next::{deciding_row, plan};
 pub use other_side::FRESH;
 pub use ownership::LAPSE;
-pub use service::{MIRROR_GRACE, SERVERS_DEADLINE};
+pub use service::MIRROR_GRACE;

@@ -11,9 +11,6 @@ use crate::plan::StepId;
 use crate::policy::Evidence;
 use crate::words::{after, instance, list};
 
-/// How long chat servers may take to get the new list and to connect before it is a warning.
-pub const SERVERS_DEADLINE: SignedDuration = SignedDuration::from_mins(5);
-
 /// How long a new mirroring session may take to synchronise before it is a stop.
 pub const MIRROR_GRACE: SignedDuration = SignedDuration::from_mins(1);
 
@@ -88,8 +85,8 @@ impl Evidence<'_> {
         let missing = missing.join("; ");
         // A run that did not set the list itself can only count from the start of the transition.
         let until = match self.asked(StepId::SetActiveServers) {
-            Some(at) => after(at, SERVERS_DEADLINE),
-            None => self.here(after(open.opened, SERVERS_DEADLINE)),
+            Some(at) => after(at, self.pool.replication),
+            None => self.here(after(open.opened, self.pool.replication)),
         };
         if until > self.now { Servers::Waiting(missing, until) } else { Servers::Late(missing) }
     }

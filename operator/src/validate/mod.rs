@@ -180,6 +180,8 @@ pub fn pool(spec: &PersistentChatPoolSpec) -> Pool {
             folder: source.folder.to_string(),
         }),
         seed_share: spec.mirroring.as_ref().map(|mirroring| mirroring.seed_share.to_string()),
+        replication: SignedDuration::try_from(spec.deadlines.replication.duration())
+            .unwrap_or(SignedDuration::MAX),
         silent_for: SignedDuration::try_from(spec.silent_for.duration()).unwrap_or(SignedDuration::MAX),
         max_data_loss: spec.max_data_loss_minutes.map(|minutes| SignedDuration::from_mins(minutes.into())),
     }

@@ -57,6 +57,7 @@ pub fn pool() -> Pool {
         backup: site("Kaohsiung", "ks"),
         log_source: None,
         seed_share: Some(r"\\files-ks\seed".into()),
+        replication: SignedDuration::from_mins(5),
         silent_for: SignedDuration::from_secs(60),
         max_data_loss: None,
     }

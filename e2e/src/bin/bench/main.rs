@@ -94,7 +94,7 @@ async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
         for run in 1..=wanted.runs {
             eprintln!("bench: failover of {} log backups, run {run} of {}", scenario::BACKUPS, wanted.runs);
             let mut trial = Trial::start(&operator, failover(scenario::FAILOVER)).await?;
-            trial.disaster().await?;
+            trial.disaster(scenario::FAILOVER.silent_for_s).await?;
             figures.failovers.push(trial.converge().await?);
             if run == wanted.runs {
                 figures.after_failover = Some(trial.converge().await?);
@@ -106,7 +106,7 @@ async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
             eprintln!("bench: growth, failover of {backups} log backups");
             let mut trial =
                 Trial::start(&operator, failover(Size { backups, ..scenario::SMALL_STEPS })).await?;
-            trial.disaster().await?;
+            trial.disaster(scenario::SMALL_STEPS.silent_for_s).await?;
             figures.growth.push(trial.converge().await?);
         }
     }

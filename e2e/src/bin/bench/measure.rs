@@ -122,10 +122,10 @@ impl Trial {
     }
 
     /// The primary side dies, and the field is changed.
-    pub async fn disaster(&mut self) -> Result<(), Failure> {
+    pub async fn disaster(&mut self, silent_for_s: u64) -> Result<(), Failure> {
         self.stage.order("kill site primary").await?;
         self.stage.edit("activeDatabase: primary", "activeDatabase: backup")?;
-        self.silent_for = Duration::from_secs(crate::scenario::SILENT_FOR_S);
+        self.silent_for = Duration::from_secs(silent_for_s);
         Ok(())
     }
 

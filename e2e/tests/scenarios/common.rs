@@ -274,6 +274,15 @@ impl Trial {
         log["statements"].as_array().unwrap().clone()
     }
 
+    /// Waits until a server was asked more than `before` batches.
+    pub async fn looked_at(&self, host: &str, before: usize) {
+        let begin = Instant::now();
+        while self.batches(host).await.len() <= before {
+            assert!(begin.elapsed() < PATIENCE, "{host} was not asked anything\n{}", self.standing(host));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Where a server stands, for a person who reads a failed test.
     pub fn standing(&self, host: &str) -> String {
         let server = self.server(host);

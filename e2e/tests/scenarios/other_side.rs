@@ -146,7 +146,10 @@ async fn a_primary_that_returns_after_recovery_does_not_turn_the_run_back() {
     trial.held(&mut child).await.expect("a cmdlet");
     assert_eq!(trial.database(BACKUP), "online");
     trial.order("messages 0").await;
+    let before = trial.batches(PRIMARY).await.len();
     trial.order("revive site primary").await;
+    // The run must have had a look at what it is to tell of.
+    trial.looked_at(PRIMARY, before).await;
     trial.order("gate open").await;
     let run = trial.end(child).await;
     assert_eq!(run.code, exit::DONE, "{run}");

@@ -110,9 +110,9 @@ pub enum Mode {
     ),
     printcolumn(
         name = "Lag",
-        type_ = "string",
-        json_path = ".status.lag",
-        description = "How far the copy that is not active is behind."
+        type_ = "date",
+        json_path = ".status.lastLogBackup",
+        description = "How long ago the last log backup began that the copy holds."
     ),
     printcolumn(
         name = "Mode",

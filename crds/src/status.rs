@@ -26,10 +26,11 @@ pub struct PersistentChatPoolStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub step: Option<String>,
-    /// How far the copy that is not active is behind, such as 3m12s; absent while that is not known.
+    /// When the last log backup began that the copy holds, in UTC. Written along with other changes, and by itself
+    /// only every quarter of an hour: a pool at rest costs no write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    pub lag: Option<String>,
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub last_log_backup: Option<Timestamp>,
     /// One condition for each question that an operator of the pool asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -171,17 +172,24 @@ pub struct ApprovalStatus {
     /// When the approval was first seen.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub seen_at: Timestamp,
+    /// The field manager that wrote the annotation, such as kubectl-annotate; absent where the API server does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub by: Option<String>,
 }
 
 /// A copy of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JournalStatus {
-    /// The epoch of the owner.
-    pub epoch: i64,
-    /// Who carries the transition out.
+    /// The epoch of the owner; absent while nobody owns the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub epoch: Option<String>,
+    /// Who carries the transition out; absent while nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
-    pub executor: String,
+    pub executor: Option<String>,
     /// The transition as it stands at the far end, in JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3700))]
@@ -227,4 +235,8 @@ pub struct TransitionStatus {
     /// What it lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossStatus>,
+    /// The digest that a person accepted for it, where one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub approval: Option<String>,
 }

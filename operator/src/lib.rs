@@ -4,6 +4,7 @@
 
 pub mod act;
 pub mod cli;
+pub mod controller;
 pub mod far_end;
 pub mod observe;
 pub mod powershell;

@@ -47,7 +47,8 @@ pub fn load(look: &Look) -> Result<Loaded, Vec<String>> {
     }
 }
 
-fn read_hosts(path: &Path) -> Result<Hosts, Vec<String>> {
+/// Reads a file of addresses.
+pub fn read_hosts(path: &Path) -> Result<Hosts, Vec<String>> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![format!("{name}: the hosts file can't be read: {error}")])?;

@@ -4,6 +4,7 @@
 
 mod load;
 mod run;
+mod serve;
 mod signals;
 
 use std::ffi::OsString;
@@ -23,7 +24,8 @@ stopped and started again at any point: it always goes on from what it finds.
 
   observe    look, and say what is there
   plan       look, and say what would be done
-  converge   do it, and stay until it is done or a person is needed";
+  converge   do it, and stay until it is done or a person is needed
+  run        do it in Kubernetes, for the PersistentChatPool objects of a cluster";
 
 const AFTER: &str = "\
 Example, at 3 a.m. with one data centre gone:
@@ -55,6 +57,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    OnePool(OnePool),
+    /// Do the same for every PersistentChatPool object of a Kubernetes cluster, for as long as it runs.
+    Run(serve::Serve),
+}
+
+/// The commands that take one manifest and need no cluster.
+#[derive(Debug, Subcommand)]
+enum OnePool {
     /// Look, and say what is there; changes nothing.
     Observe(Look),
     /// Look, and say what would be done; changes nothing.
@@ -161,15 +172,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(code).unwrap_or(Exit::Internal as u8));
         }
     };
-    if cli.look().verbose {
-        let filter = tracing_subscriber::EnvFilter::new("warn,pchat_operator=debug,pchat_psrp=debug");
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    match &cli.command {
+        Command::Run(serve) => serve.log(),
+        Command::OnePool(command) if command.look().verbose => {
+            let filter = tracing_subscriber::EnvFilter::new("warn,pchat_operator=debug,pchat_psrp=debug");
+            tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+        }
+        Command::OnePool(_) => {}
     }
     // Two threads: one for the loop and its looks, one so that none of them waits for another's parsing.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let exit = runtime.block_on(run::run(cli));
+            let exit = runtime.block_on(async {
+                match cli.command {
+                    Command::Run(serve) => serve.run().await,
+                    Command::OnePool(command) => run::run(command).await,
+                }
+            });
             // Looks that hang at a dead server must not keep the process.
             runtime.shutdown_background();
             exit.into()
@@ -181,12 +201,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-impl Cli {
+impl OnePool {
     fn look(&self) -> &Look {
-        match &self.command {
-            Command::Observe(look) => look,
-            Command::Plan(plan) => &plan.look,
-            Command::Converge(converge) => &converge.look,
+        match self {
+            OnePool::Observe(look) => look,
+            OnePool::Plan(plan) => &plan.look,
+            OnePool::Converge(converge) => &converge.look,
         }
     }
 
@@ -200,7 +220,7 @@ impl Cli {
         if let Some(hosts) = &look.hosts {
             words.extend(["--hosts".into(), quoted(&hosts.to_string_lossy())]);
         }
-        if let Command::Converge(converge) = &self.command {
+        if let OnePool::Converge(converge) = self {
             if let Some(state) = &converge.state {
                 words.extend(["--state".into(), quoted(&state.to_string_lossy())]);
             }
@@ -273,11 +293,12 @@ mod tests {
             "10m",
         ])
         .expect("good arguments");
+        let Command::OnePool(command) = cli.command else { panic!("another command") };
         assert_eq!(
-            cli.again(),
+            command.again(),
             "pchat-operator converge -f chat.yaml -f 'my secrets.yaml' --state 'it'\\''s'"
         );
-        let Command::Converge(converge) = cli.command else { panic!("another command") };
+        let OnePool::Converge(converge) = command else { panic!("another command") };
         assert_eq!((converge.approve, converge.wait), (vec!["7f3a-9c21".into()], Duration::from_secs(600)));
     }
 

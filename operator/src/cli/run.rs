@@ -9,7 +9,7 @@ use pchat_planner::pool::{Mode, Pool};
 use serde::Serialize;
 
 use super::signals::{Running, Watched, listen};
-use super::{Cli, Command, Converge, Exit, Output, load};
+use super::{Converge, Exit, OnePool, Output, load};
 use crate::far_end::{FarEnd, Freshness};
 use crate::real::RealFarEnd;
 use crate::reconcile::{
@@ -18,35 +18,35 @@ use crate::reconcile::{
 use crate::report::{self, Halt, Invocation, Lines, Live, Paint, Record, Report, Silent, View};
 
 /// Runs the command.
-pub async fn run(cli: Cli) -> Exit {
-    let output = cli.look().output;
-    let loaded = match load::load(cli.look()) {
+pub(super) async fn run(command: OnePool) -> Exit {
+    let output = command.look().output;
+    let loaded = match load::load(command.look()) {
         Ok(loaded) => loaded,
-        Err(problems) => return bad_input(output, cli.command.name(), &problems),
+        Err(problems) => return bad_input(output, command.name(), &problems),
     };
     let running = Arc::new(Running::default());
     let interrupt = listen(Arc::clone(&running));
     let pool = loaded.ends.pool.clone();
     let far = RealFarEnd::start(loaded.ends);
-    let exit = match &cli.command {
-        Command::Converge(converge) => {
+    let exit = match &command {
+        OnePool::Converge(converge) => {
             let state = converge.state.clone().unwrap_or(loaded.state);
-            let run = Run { pool: &pool, far: &far, converge, again: cli.again(), state };
+            let run = Run { pool: &pool, far: &far, converge, again: command.again(), state };
             run.converge(interrupt, running).await
         }
-        Command::Observe(_) => look(&pool, &far, Vec::new(), output, "observe", interrupt).await,
-        Command::Plan(plan) => look(&pool, &far, plan.approve.clone(), output, "plan", interrupt).await,
+        OnePool::Observe(_) => look(&pool, &far, Vec::new(), output, "observe", interrupt).await,
+        OnePool::Plan(plan) => look(&pool, &far, plan.approve.clone(), output, "plan", interrupt).await,
     };
     far.close().await;
     exit
 }
 
-impl Command {
+impl OnePool {
     fn name(&self) -> &'static str {
         match self {
-            Command::Observe(_) => "observe",
-            Command::Plan(_) => "plan",
-            Command::Converge(_) => "converge",
+            OnePool::Observe(_) => "observe",
+            OnePool::Plan(_) => "plan",
+            OnePool::Converge(_) => "converge",
         }
     }
 }

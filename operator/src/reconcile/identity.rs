@@ -118,12 +118,16 @@ fn next_transition(pool: &Pool, previous: Option<Uuid>) -> Uuid {
 
 /// Name of this process for the owner's mark: host and process id.
 pub fn default_executor() -> String {
-    let host = std::env::var("HOSTNAME")
+    format!("{}, process {}", default_host(), std::process::id())
+}
+
+/// Name of this host; in Kubernetes that of the pod.
+pub fn default_host() -> String {
+    std::env::var("HOSTNAME")
         .or_else(|_| std::env::var("COMPUTERNAME"))
         .ok()
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "unnamed host".into());
-    format!("{host}, process {}", std::process::id())
+        .unwrap_or_else(|| "unnamed host".into())
 }

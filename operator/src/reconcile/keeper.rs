@@ -30,12 +30,19 @@ impl Keeper {
         let (stored, notice) = found.map_or((None, None), |found| (found.stored, found.notice));
         let mut stored = stored.unwrap_or_else(|| Stored::new(&pool.fqdn, &pool.database, executor, now));
         stored.executor = executor.to_owned();
+        let keeper = Keeper { file, stored, changed: false, told: false };
+        (keeper.with_approvals(approvals), notice)
+    }
+
+    /// Latches `approvals` as well.
+    pub fn with_approvals(mut self, approvals: &[String]) -> Keeper {
         for digest in approvals {
-            if !stored.approvals.iter().any(|known| known.digest.eq_ignore_ascii_case(digest)) {
-                stored.approvals.push(Approval { digest: digest.to_lowercase(), transition: None });
+            if !self.stored.approvals.iter().any(|known| known.digest.eq_ignore_ascii_case(digest)) {
+                self.stored.approvals.push(Approval { digest: digest.to_lowercase(), transition: None });
             }
         }
-        (Keeper { file, stored, changed: !approvals.is_empty(), told: false }, notice)
+        self.changed |= !approvals.is_empty();
+        self
     }
 
     /// Where the file is.

@@ -19,8 +19,8 @@ use pchat_planner::journal::Run;
 use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
 use pchat_planner::pool::{Mode, Pool};
 
-use self::backoff::Backoff;
-pub use self::identity::{Identity, default_executor};
+pub use self::backoff::Backoff;
+pub use self::identity::{Identity, default_executor, default_host};
 pub use self::interrupt::{Interrupt, Interrupter, channel as interrupts};
 pub use self::keeper::Keeper;
 pub use self::state_file::StateFile;

@@ -12,6 +12,7 @@ mod left;
 mod live;
 mod record;
 mod seen;
+pub mod status;
 mod steps;
 mod stop;
 pub mod words;

@@ -165,8 +165,23 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
     }
 }
 
-/// A database in a few words.
+/// A database in a few words, with the LSN of a copy.
 pub fn describe(database: &Database) -> String {
+    let mut text = state_of(database);
+    match (&database.position, database.state, database.standby) {
+        (Ok(position), _, true) | (Ok(position), DatabaseState::Restoring, _) => {
+            text.push_str(&format!(" at LSN {}", position.lsn));
+        }
+        (Err(why), _, true) | (Err(why), DatabaseState::Restoring, _) if database.mirroring.is_none() => {
+            text.push_str(&format!(", its LSN is not known ({why})"));
+        }
+        _ => {}
+    }
+    text
+}
+
+/// A database in a few words that stay the same while log shipping does its work.
+pub fn state_of(database: &Database) -> String {
     let state = match database.state {
         DatabaseState::Online if database.standby => "STANDBY",
         DatabaseState::Online if database.read_only => "ONLINE, read-only",
@@ -197,15 +212,6 @@ pub fn describe(database: &Database) -> String {
         if let Some(partner) = &mirroring.partner_instance {
             text.push_str(&format!(" with {partner}"));
         }
-    }
-    match (&database.position, database.state, database.standby) {
-        (Ok(position), _, true) | (Ok(position), DatabaseState::Restoring, _) => {
-            text.push_str(&format!(" at LSN {}", position.lsn));
-        }
-        (Err(why), _, true) | (Err(why), DatabaseState::Restoring, _) if database.mirroring.is_none() => {
-            text.push_str(&format!(", its LSN is not known ({why})"));
-        }
-        _ => {}
     }
     text
 }

@@ -1,0 +1,66 @@
+//! A bound on how many pools are looked at and acted on at the same time.
+//!
+//! A permit is held only while something is really under way, never while a pool waits: one that is stopped, or waits
+//! for a job, costs the others nothing.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pchat_planner::facts::Facts;
+use tokio::sync::Semaphore;
+
+use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
+
+/// The bounds of one process.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    looks: Arc<Semaphore>,
+    acts: Arc<Semaphore>,
+}
+
+impl Limits {
+    /// At most so many looks and so many actions.
+    pub fn new(looks: Semaphore, acts: Semaphore) -> Self {
+        Limits { looks: Arc::new(looks), acts: Arc::new(acts) }
+    }
+}
+
+/// A far end behind the bounds.
+pub struct Bounded<F> {
+    inner: F,
+    limits: Limits,
+}
+
+impl<F: FarEnd> Bounded<F> {
+    /// Puts `inner` behind `limits`.
+    pub fn new(inner: F, limits: Limits) -> Self {
+        Bounded { inner, limits }
+    }
+
+    /// Takes it out again.
+    pub fn into_inner(self) -> F {
+        self.inner
+    }
+}
+
+impl<F: FarEnd> FarEnd for Bounded<F> {
+    async fn observe(&self, freshness: Freshness) -> Facts {
+        // The semaphore is never closed; were it, unbounded is better than blind.
+        let _permit = self.limits.looks.acquire().await;
+        self.inner.observe(freshness).await
+    }
+
+    async fn act(
+        &self,
+        order: Order<'_>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Done, ActError> {
+        let _permit = self.limits.acts.acquire().await;
+        self.inner.act(order, progress).await
+    }
+
+    fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {
+        self.inner.news(at_most)
+    }
+}

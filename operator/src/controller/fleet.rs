@@ -1,0 +1,160 @@
+//! Which pools there are, and a worker for each.
+//!
+//! Two watches: the pools, and the metadata of Secrets. What comes in is handed to the worker of the pool and never
+//! waited for here, so that one pool in trouble slows no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DynamicObject, PartialObjectMeta};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Resource, ResourceExt};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{Context, annotation, declared, worker};
+use crate::reconcile::Interrupt;
+
+/// What the watches have brought.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The object; `None`: it is gone.
+    pub object: Option<Arc<DynamicObject>>,
+    /// Counts the changes of its Secrets.
+    pub secrets: u64,
+}
+
+/// Namespace and name.
+type Key = (String, String);
+
+/// Works on all pools until `term` is over and every worker has come to a safe point.
+pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
+    let client = context.client.clone();
+    let (pools, secrets): (Api<DynamicObject>, Api<PartialObjectMeta<Secret>>) =
+        match &context.options.namespace {
+            Some(namespace) => (
+                Api::namespaced_with(client.clone(), namespace, &context.resource),
+                Api::namespaced(client, namespace),
+            ),
+            None => (Api::all_with(client.clone(), &context.resource), Api::all(client)),
+        };
+    let config = watcher::Config::default();
+    let mut pools = watcher(pools, config.clone()).default_backoff().boxed();
+    let mut secrets = watcher(secrets, config).default_backoff().boxed();
+    let mut fleet = Fleet {
+        context: Arc::clone(context),
+        term: term.clone(),
+        crew: BTreeMap::new(),
+        tasks: JoinSet::new(),
+    };
+    let mut listed = BTreeSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = term.wait() => break,
+            event = pools.next() => match event {
+                Some(Ok(watcher::Event::Init)) => listed.clear(),
+                Some(Ok(watcher::Event::InitApply(object))) => {
+                    listed.insert(key(&object));
+                    fleet.see(object);
+                }
+                Some(Ok(watcher::Event::InitDone)) => fleet.keep(&listed),
+                Some(Ok(watcher::Event::Apply(object))) => fleet.see(object),
+                Some(Ok(watcher::Event::Delete(object))) => fleet.forget(&key(&object)),
+                Some(Err(error)) => tracing::warn!(%error, "the watch of pools is begun again"),
+                None => break,
+            },
+            event = secrets.next() => match event {
+                Some(Ok(watcher::Event::Apply(secret) | watcher::Event::Delete(secret) | watcher::Event::InitApply(secret))) => {
+                    fleet.secret(&secret);
+                }
+                Some(Err(error)) => tracing::warn!(%error, "the watch of Secrets is begun again"),
+                _ => {}
+            },
+            Some(ended) = fleet.tasks.join_next() => fleet.ended(ended),
+        }
+    }
+    // Workers hear of the end by themselves; what runs at a far end is seen to its end.
+    while fleet.tasks.join_next().await.is_some() {}
+}
+
+struct Fleet {
+    context: Arc<Context>,
+    term: Interrupt,
+    crew: BTreeMap<Key, watch::Sender<Seen>>,
+    tasks: JoinSet<Key>,
+}
+
+impl Fleet {
+    /// An object is there, new or changed.
+    fn see(&mut self, mut object: DynamicObject) {
+        prune(&mut object);
+        let key = key(&object);
+        if let Some(worker) = self.crew.get(&key).filter(|worker| !worker.is_closed()) {
+            worker.send_modify(|seen| seen.object = Some(Arc::new(object)));
+            return;
+        }
+        let (sender, seen) = watch::channel(Seen { object: Some(Arc::new(object)), secrets: 0 });
+        let (context, term) = (Arc::clone(&self.context), self.term.clone());
+        let whose = key.clone();
+        self.tasks.spawn(async move {
+            worker::work(context, seen, term).await;
+            whose
+        });
+        self.crew.insert(key, sender);
+        self.context.metrics.pools(self.crew.len());
+    }
+
+    /// An object is gone. Its worker stops at a safe point; no far end is touched for it.
+    fn forget(&mut self, key: &Key) {
+        if let Some(worker) = self.crew.remove(key) {
+            worker.send_modify(|seen| seen.object = None);
+        }
+        self.context.metrics.forget(&key.0, &key.1);
+        self.context.metrics.pools(self.crew.len());
+    }
+
+    /// Only these are there.
+    fn keep(&mut self, listed: &BTreeSet<Key>) {
+        let gone: Vec<Key> = self.crew.keys().filter(|key| !listed.contains(*key)).cloned().collect();
+        gone.iter().for_each(|key| self.forget(key));
+    }
+
+    /// A Secret has changed: the pools that name it read it again.
+    fn secret(&mut self, secret: &PartialObjectMeta<Secret>) {
+        let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
+        for (_, worker) in self.crew.iter().filter(|(key, _)| key.0 == namespace) {
+            let named = worker.borrow().object.as_ref().is_some_and(|o| declared::secrets(o).contains(&name));
+            if named {
+                worker.send_modify(|seen| seen.secrets += 1);
+            }
+        }
+    }
+
+    /// A worker has ended: by its own, because its object is gone, or by a fault, which must not leave the pool alone.
+    fn ended(&mut self, ended: Result<Key, tokio::task::JoinError>) {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a worker has failed; its pool is taken up again at the next change of its object");
+        }
+    }
+}
+
+fn key(object: &impl Resource) -> Key {
+    (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default())
+}
+
+/// Drops what is not needed and large. Of the field management only that of the approval is: it tells who gave it.
+fn prune(object: &mut DynamicObject) {
+    let field = format!("f:{}", annotation::APPROVE);
+    if let Some(managers) = &mut object.metadata.managed_fields {
+        managers.retain(|entry| {
+            let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+            fields.and_then(|f| f.get("f:metadata")?.get("f:annotations")?.get(&field)).is_some()
+        });
+    }
+    if let Some(annotations) = &mut object.metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}

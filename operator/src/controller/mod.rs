@@ -1,0 +1,138 @@
+//! The operator in Kubernetes: `PersistentChatPool` objects in, status and events out.
+//!
+//! Answers for everything that needs an API server: leader election, watches, Secrets, who works on which pool, writing
+//! status. What is done to a pool, and when, is the business of `reconcile` and the planner; the same driver runs here
+//! and from the command line. Deleting an object never touches a far end.
+
+mod bounded;
+mod declared;
+mod fleet;
+mod lease;
+mod metrics;
+mod probes;
+mod publish;
+mod teller;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use kube::Client;
+use kube::api::ApiResource;
+use pchat_crds::PersistentChatPool;
+use tokio::sync::Semaphore;
+
+use self::bounded::Limits;
+use self::lease::Leadership;
+use self::metrics::Metrics;
+use crate::reconcile::Interrupt;
+use crate::validate::Hosts;
+
+/// The annotations that are commands.
+pub mod annotation {
+    /// Accepts exactly the hazards that a stop showed under this digest.
+    pub const APPROVE: &str = "persistentchat.io/approve";
+    /// With any value but `false`: look, and change nothing.
+    pub const SUSPEND: &str = "persistentchat.io/suspend";
+    /// Another value: look at everything again, now.
+    pub const RECONCILE_AT: &str = "persistentchat.io/reconcile-at";
+}
+
+/// The field manager and reporting controller.
+pub const MANAGER: &str = "pchat-operator";
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespace to work in; all, if none.
+    pub namespace: Option<String>,
+    /// Name of the Lease; without one every replica works, fenced by the far end alone.
+    pub lease: Option<String>,
+    /// Namespace of the Lease, and this replica's name.
+    pub pod: Pod,
+    /// Where probes and metrics are served.
+    pub listen: SocketAddr,
+    /// Addresses that are used before name resolution.
+    pub hosts: Hosts,
+    /// How many pools are looked at, and how many acted on, at the same time.
+    pub at_once: usize,
+}
+
+/// Who this process is in the cluster.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Why the operator can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// No way to an API server.
+    #[error(
+        "the API server can't be reached: {0}. In a pod the service account is used; elsewhere KUBECONFIG or \
+         ~/.kube/config must name a cluster"
+    )]
+    Config(String),
+    /// The resource is not there.
+    #[error(
+        "the API server does not know PersistentChatPool (persistentchat.io/v1alpha1): {0}. Apply \
+         crds/persistentchatpools.yaml first, or install the chart, which brings it"
+    )]
+    NotInstalled(String),
+    /// Probes and metrics.
+    #[error("probes and metrics can't be served at {address}: {cause}. Choose another address with --listen")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Leader election.
+    #[error("the Lease {name} in {namespace} can't be used: {cause}. Check the role of the service account")]
+    Lease {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What everything here shares.
+pub(crate) struct Context {
+    client: Client,
+    resource: ApiResource,
+    options: Options,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+}
+
+/// Runs until it is asked to stop: leads while it holds the Lease, waits for it otherwise.
+pub async fn run(options: Options, mut interrupt: Interrupt) -> Result<(), ControllerError> {
+    let client = Client::try_default().await.map_err(|error| ControllerError::Config(error.to_string()))?;
+    let metrics = Arc::new(Metrics::default());
+    let serving = probes::serve(options.listen, Arc::clone(&metrics)).await?;
+    let context = Arc::new(Context {
+        resource: ApiResource::erase::<PersistentChatPool>(&()),
+        limits: Limits::new(Semaphore::new(options.at_once), Semaphore::new(options.at_once)),
+        client,
+        options,
+        metrics,
+    });
+    let mut leadership = Leadership::begin(&context).await?;
+    context.metrics.ready();
+    while let Some(term) = leadership.term(&mut interrupt).await {
+        context.metrics.leads(true);
+        tracing::info!("leads");
+        fleet::lead(&context, term.clone()).await;
+        context.metrics.leads(false);
+        tracing::info!("leads no more: nothing of this process runs at a far end");
+    }
+    leadership.end().await;
+    serving.abort();
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! The only writer of a pool's status, and of its events.
+//!
+//! It writes what has changed and nothing else, the latest state when several came while one was written. A write is a
+//! server-side apply of the whole status, bound to the object's uid: a new object of the same name is never touched.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use pchat_crds::status::PersistentChatPoolStatus;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::metrics::Metrics;
+use super::{Context, MANAGER, declared};
+use crate::reconcile::Backoff;
+use crate::report::status::{Change, Kind, changes};
+
+/// The least time between two writes of one status: progress within it is told in one.
+const GRAIN: Duration = Duration::from_millis(200);
+
+/// The longest note that the API server takes in an event, in bytes.
+const NOTE: usize = 1024;
+
+/// Where the next status is put.
+pub struct Publisher {
+    told: watch::Sender<Told>,
+    metrics: Arc<Metrics>,
+    namespace: String,
+    name: String,
+}
+
+/// What was told so far.
+#[derive(Clone, Default)]
+struct Told {
+    status: PersistentChatPoolStatus,
+    /// Not published yet.
+    events: Arc<Mutex<Vec<Change>>>,
+}
+
+impl Publisher {
+    /// Puts what `make` makes of the last status.
+    pub fn put(&self, make: impl FnOnce(&PersistentChatPoolStatus) -> PersistentChatPoolStatus) {
+        self.told.send_if_modified(|told| {
+            let status = make(&told.status);
+            if status == told.status {
+                return false;
+            }
+            let mut events = told.events.lock().unwrap_or_else(PoisonError::into_inner);
+            for change in changes(&told.status, &status) {
+                tracing::info!(reason = change.reason, about = change.action, "{}", change.note);
+                events.push(change);
+            }
+            drop(events);
+            self.metrics.conditions(&self.namespace, &self.name, &status);
+            told.status = status;
+            true
+        });
+    }
+}
+
+/// Begins to write for `object`. The task ends when the publisher is dropped and all is written.
+pub fn begin(context: &Arc<Context>, object: &DynamicObject) -> (Publisher, JoinHandle<()>) {
+    let status = declared::status(object);
+    let (told, read) = watch::channel(Told { status: status.clone(), ..Told::default() });
+    let meta = object.meta();
+    let (namespace, name) =
+        (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
+    context.metrics.conditions(&namespace, &name, &status);
+    let writer = Writer {
+        api: Api::namespaced_with(context.client.clone(), &namespace, &context.resource),
+        name: name.clone(),
+        uid: meta.uid.clone(),
+        resource: context.resource.clone(),
+        recorder: Recorder::new(
+            context.client.clone(),
+            Reporter { controller: MANAGER.into(), instance: Some(context.options.pod.name.clone()) },
+        ),
+        about: ObjectReference {
+            api_version: Some(context.resource.api_version.clone()),
+            kind: Some(context.resource.kind.clone()),
+            name: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            uid: meta.uid.clone(),
+            ..ObjectReference::default()
+        },
+        metrics: Arc::clone(&context.metrics),
+        written: status,
+    };
+    let publisher = Publisher { told, metrics: Arc::clone(&context.metrics), namespace, name };
+    (publisher, tokio::spawn(writer.run(read)))
+}
+
+struct Writer {
+    api: Api<DynamicObject>,
+    name: String,
+    uid: Option<String>,
+    resource: kube::api::ApiResource,
+    recorder: Recorder,
+    about: ObjectReference,
+    metrics: Arc<Metrics>,
+    written: PersistentChatPoolStatus,
+}
+
+impl Writer {
+    async fn run(mut self, mut told: watch::Receiver<Told>) {
+        let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+        loop {
+            let now = told.borrow_and_update().clone();
+            if now.status != self.written {
+                match self.write(&now.status).await {
+                    Ok(()) => pause.reset(),
+                    Err(kube::Error::Api(told)) if told.code == 404 || told.code == 409 => {
+                        tracing::info!("the object is gone or another one by now: nothing more is written");
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the status can't be written; tried again");
+                        tokio::time::sleep(pause.pause()).await;
+                        continue;
+                    }
+                }
+            }
+            let events = std::mem::take(&mut *now.events.lock().unwrap_or_else(PoisonError::into_inner));
+            for event in events {
+                self.publish(event).await;
+            }
+            tokio::time::sleep(GRAIN).await;
+            if told.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn write(&mut self, status: &PersistentChatPoolStatus) -> kube::Result<()> {
+        let patch = json!({
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "metadata": {"name": self.name, "uid": self.uid},
+            "status": status,
+        });
+        let params = PatchParams::apply(MANAGER).force();
+        self.api.patch_status(&self.name, &params, &Patch::Apply(&patch)).await?;
+        self.metrics.wrote();
+        self.written = status.clone();
+        Ok(())
+    }
+
+    /// An event that can't be written is lost: the status says the same.
+    async fn publish(&self, change: Change) {
+        let mut note = change.note;
+        if note.len() > NOTE {
+            let end = (0..=NOTE - '…'.len_utf8()).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
+            note.truncate(end);
+            note.push('…');
+        }
+        let event = Event {
+            type_: if change.kind == Kind::Warning { EventType::Warning } else { EventType::Normal },
+            reason: change.reason,
+            note: Some(note),
+            action: change.action,
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &self.about).await {
+            tracing::warn!(%error, reason = event.reason, "an event can't be written");
+        }
+    }
+}

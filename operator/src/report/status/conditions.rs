@@ -1,0 +1,387 @@
+//! One condition for each question that somebody who runs the pool asks, each with its answer in one sentence.
+//!
+//! `Ready`, `Reconciling` and `Stalled` follow kstatus, so that `kubectl wait` and GitOps engines judge the pool rightly.
+
+use jiff::SignedDuration;
+use pchat_crds::status::ConditionStatus::{self, False, True, Unknown};
+use pchat_planner::facts::{
+    Contact, DatabaseState, Fact, Facts, InstanceFacts, MirroringState, PoolState, Secondary,
+};
+use pchat_planner::plan::{Direction, Next, Reason, StepId};
+use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
+
+use super::{APPROVAL_WAIT, Moment};
+use crate::observe::HOME;
+use crate::report::words::{list, meaning, sentence};
+use crate::report::{Halt, header, steps, stop};
+
+/// The log shipping of a healthy pool is not further behind than this: log shipping's own default threshold.
+const FRESH: SignedDuration = SignedDuration::from_mins(45);
+
+/// An answer that has no times yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The condition's type.
+    pub kind: &'static str,
+    /// Yes, no, or it can't be told.
+    pub status: ConditionStatus,
+    /// In one word.
+    pub reason: String,
+    /// In one sentence.
+    pub message: String,
+}
+
+fn answer(
+    kind: &'static str,
+    status: ConditionStatus,
+    reason: impl Into<String>,
+    text: impl Into<String>,
+) -> Answer {
+    Answer { kind, status, reason: reason.into(), message: text.into() }
+}
+
+/// All of them, in the order in which `kubectl describe` shows them.
+pub(super) fn all(moment: &Moment<'_>) -> Vec<Answer> {
+    let mut answers = vec![ready(moment), reconciling(moment), stalled(moment)];
+    let before = |kind: &'static str| {
+        let old = moment.before.conditions.iter().find(|c| c.type_ == kind)?;
+        Some(answer(kind, old.status, old.reason.clone(), old.message.clone()))
+    };
+    answers.extend(moment.readiness.cloned().or_else(|| before("FailoverReady")));
+    if let Some(facts) = moment.view.facts {
+        answers.extend([protected(moment, facts), mirrored(moment, facts), split_brain(moment, facts)]);
+        answers.extend([approval(moment), compliance(moment, facts), conflict(moment)]);
+    }
+    answers
+}
+
+/// The answers for a declaration that can't be worked with.
+pub fn invalid(problems: &[String]) -> Vec<Answer> {
+    let text = format!("{} No server is contacted and nothing is changed until then.", problems.join(" "));
+    vec![
+        answer("Ready", False, "InvalidDeclaration", text.clone()),
+        answer("Reconciling", False, "InvalidDeclaration", "What is declared can't be worked with."),
+        answer("Stalled", True, "InvalidDeclaration", text),
+    ]
+}
+
+/// What holds the run, or would.
+enum Course<'a> {
+    NotSeen,
+    Converged,
+    Suspended,
+    NotEnforced,
+    Halted(&'a Halt),
+    Blocked(&'a pchat_planner::plan::Stop),
+    Going(Reason, String),
+}
+
+fn course<'a>(moment: &Moment<'a>) -> Course<'a> {
+    let Some(plan) = moment.view.plan else { return Course::NotSeen };
+    if let Some(halt) = moment.halt {
+        return Course::Halted(halt);
+    }
+    match &plan.next {
+        Next::Converged => Course::Converged,
+        Next::Blocked(stop) => Course::Blocked(stop),
+        _ if moment.object.suspended => Course::Suspended,
+        _ if moment.view.pool.mode != Mode::Enforce => Course::NotEnforced,
+        Next::Run(step, _) => Course::Going(Reason::FailoverRunning, under_way(moment, *step)),
+        Next::Wait { reason, message, .. } => Course::Going(*reason, sentence(message)),
+    }
+}
+
+fn under_way(moment: &Moment<'_>, id: StepId) -> String {
+    let step = moment.view.record.listing.iter().find(|step| step.id == id);
+    let note = step.map(|step| steps::note(&moment.view, step)).unwrap_or_default();
+    if note.is_empty() { format!("{id:?} is under way.") } else { format!("{id:?}: {}", sentence(&note)) }
+}
+
+fn ready(moment: &Moment<'_>) -> Answer {
+    let view = &moment.view;
+    let (status, reason, text) = match course(moment) {
+        Course::NotSeen => {
+            (Unknown, "Looking".to_owned(), "The pool was not seen yet by this operator.".to_owned())
+        }
+        Course::Converged => match view.facts.map(|facts| split_brain(moment, facts)) {
+            Some(split) if split.status == True => (False, "SplitBrainSuspected".into(), split.message),
+            _ => {
+                let text = view.facts.map(|facts| header::active(view.pool, facts)).unwrap_or_default();
+                (True, "AsDeclared".into(), text)
+            }
+        },
+        Course::Suspended => (False, "Suspended".into(), suspended(moment)),
+        Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
+        Course::Halted(halt) => (False, halt.name(), halted(moment, halt)),
+        Course::Blocked(stop) => (False, format!("{:?}", stop.reason), stopped(stop)),
+        Course::Going(reason, text) => (False, format!("{reason:?}"), text),
+    };
+    answer("Ready", status, reason, text)
+}
+
+fn suspended(moment: &Moment<'_>) -> String {
+    format!(
+        "The annotation persistentchat.io/suspend stands on the object: the operator looks and changes nothing. {}",
+        next(moment)
+    )
+}
+
+fn not_enforced(moment: &Moment<'_>) -> String {
+    format!(
+        "spec.mode is {:?}: the operator looks and changes nothing. {}",
+        moment.view.pool.mode,
+        next(moment)
+    )
+}
+
+fn next(moment: &Moment<'_>) -> String {
+    match moment.view.plan.map(|plan| &plan.next) {
+        Some(Next::Run(step, _)) => format!("{step:?} would come next."),
+        Some(Next::Wait { message, .. }) => format!("It would wait: {}", sentence(message)),
+        _ => String::new(),
+    }
+}
+
+fn stopped(stop: &pchat_planner::plan::Stop) -> String {
+    format!("{} {}", sentence(&stop.message), sentence(&stop.remedy))
+}
+
+fn halted(moment: &Moment<'_>, halt: &Halt) -> String {
+    let view = &moment.view;
+    let parts = [stop::message(view, halt), stop::changed(view), stop::remedy(halt)];
+    let text = parts.join(" ");
+    match halt.digest() {
+        Some(digest) => format!("{} {}", text.trim(), accept(moment, digest)),
+        None => text.trim().to_owned(),
+    }
+}
+
+fn accept(moment: &Moment<'_>, digest: &str) -> String {
+    let object = moment.object;
+    format!(
+        "To accept exactly that: kubectl annotate pchat {} -n {} --overwrite persistentchat.io/approve={digest}",
+        object.name, object.namespace
+    )
+}
+
+fn reconciling(moment: &Moment<'_>) -> Answer {
+    let (status, reason, text) = match course(moment) {
+        Course::NotSeen => (True, "Looking".into(), "The operator looks at the pool.".into()),
+        Course::Converged => (False, "AsDeclared".into(), "There is nothing to do.".into()),
+        Course::Suspended => (False, "Suspended".into(), suspended(moment)),
+        Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
+        Course::Halted(halt) if waits_for_approval(moment, halt) => {
+            (True, halt.name(), "The run waits for an approval.".into())
+        }
+        Course::Halted(halt) => (False, halt.name(), "The run is stopped.".into()),
+        Course::Blocked(stop) => (False, format!("{:?}", stop.reason), "The run is stopped.".into()),
+        Course::Going(reason, text) => (True, format!("{reason:?}"), text),
+    };
+    answer("Reconciling", status, reason, text)
+}
+
+fn stalled(moment: &Moment<'_>) -> Answer {
+    match course(moment) {
+        Course::Halted(halt) if !waits_for_approval(moment, halt) => {
+            answer("Stalled", True, halt.name(), halted(moment, halt))
+        }
+        Course::Blocked(stop) => answer("Stalled", True, format!("{:?}", stop.reason), stopped(stop)),
+        _ => answer("Stalled", False, "NotStalled", "Nothing holds the operator up."),
+    }
+}
+
+/// Within its time an approval is something to wait for; after it, a stop like others.
+fn waits_for_approval(moment: &Moment<'_>, halt: &Halt) -> bool {
+    let asked = moment.before.conditions.iter().find(|c| c.type_ == "ApprovalRequired" && c.status == True);
+    let waited = asked.map(|asked| moment.view.now.duration_since(asked.last_transition_time));
+    let limit = SignedDuration::try_from(APPROVAL_WAIT).unwrap_or(SignedDuration::MAX);
+    halt.digest().is_some() && waited.is_none_or(|waited| waited < limit)
+}
+
+fn approval(moment: &Moment<'_>) -> Answer {
+    let Some((halt, digest)) = moment.halt.and_then(|halt| Some((halt, halt.digest()?))) else {
+        return answer("ApprovalRequired", False, "NothingToApprove", "Nothing waits for an approval.");
+    };
+    let view = &moment.view;
+    let hazards = view.plan.map_or(&[][..], |plan| &plan.hazards);
+    let hazards: Vec<String> = hazards.iter().map(|hazard| sentence(&hazard.sentence)).collect();
+    let lost = view.plan.map(|plan| header::loss(&plan.loss, view.now, false)).unwrap_or_default();
+    let given = match &moment.object.approval {
+        Some(given) if given.digest != digest => {
+            format!("What was approved ({}) does not cover this. ", given.digest)
+        }
+        _ => String::new(),
+    };
+    let text = format!("{given}{} {lost} {}", hazards.join(" "), accept(moment, digest));
+    answer("ApprovalRequired", True, halt.name(), text)
+}
+
+fn conflict(moment: &Moment<'_>) -> Answer {
+    let rule = moment.view.plan.map(|plan| plan.rule);
+    match rule {
+        Some(rule @ (Reason::IntentConflict | Reason::OwnedByAnother)) => {
+            let status = if rule == Reason::IntentConflict { True } else { False };
+            answer("IntentConflict", status, format!("{rule:?}"), sentence(meaning(rule)))
+        }
+        _ => answer("IntentConflict", False, "OneIntent", "Nobody else is moving the pool."),
+    }
+}
+
+/// The side that serves: by the shell, or by a database that was recovered by an open or closed transition of ours.
+fn serving(moment: &Moment<'_>, facts: &Facts) -> Option<Side> {
+    if moment.view.record.is_done(StepId::RecoverDatabase) {
+        return Some(Side::Backup);
+    }
+    facts.shell.pool_state.value().map(|(_, state)| match state {
+        PoolState::Normal => Side::Primary,
+        PoolState::FailedOver => Side::Backup,
+    })
+}
+
+fn protected(moment: &Moment<'_>, facts: &Facts) -> Answer {
+    let say = |status, reason: &str, text: String| answer("Protected", status, reason, text);
+    let pool = moment.view.pool;
+    if serving(moment, facts) == Some(Side::Backup) {
+        let text = format!(
+            "{} serves, and nothing ships its log to {}.",
+            pool.site(Side::Backup).name,
+            pool.site(Side::Primary).name
+        );
+        return say(False, "NoLogShipping", text);
+    }
+    let Some(state) = facts.instances.get(&HOME).and_then(|seen| seen.state.value()) else {
+        let text = format!("{} could not be asked.", pool.backup.database);
+        return say(Unknown, "BackupUnreachable", text);
+    };
+    let Some(secondary) = &state.secondary else {
+        let text = format!("{} has no log shipping for {}.", pool.backup.database, pool.database);
+        return say(False, "NoLogShipping", text);
+    };
+    let troubles = troubles(secondary);
+    if !troubles.is_empty() {
+        let text = format!("On {}: {}.", pool.backup.database, list(&troubles));
+        return say(False, "LogShippingUnhealthy", text);
+    }
+    let restored = state.database.as_ref().and_then(|database| database.last_restored.as_ref());
+    match restored.map(|restored| state.clock.duration_since(restored.started)) {
+        None => say(Unknown, "NeverRestored", "No log backup was restored yet that msdb remembers.".into()),
+        Some(age) if age > FRESH => {
+            let text = format!(
+                "The last log backup that {} has restored began more than 45 min ago.",
+                pool.backup.database
+            );
+            say(False, "LogShippingLate", text)
+        }
+        Some(_) => {
+            let text = format!("Log shipping brings {} to {}.", pool.database, pool.backup.database);
+            say(True, "LogShippingHealthy", text)
+        }
+    }
+}
+
+fn troubles(secondary: &Secondary) -> Vec<String> {
+    let jobs = [("copy job", &secondary.copy_job), ("restore job", &secondary.restore_job)];
+    jobs.into_iter()
+        .filter_map(|(kind, job)| match (&job.last_run, job.enabled) {
+            (_, false) => Some(format!("the {kind} {} is disabled", job.name)),
+            (Some((_, Err(error))), _) => Some(format!("the {kind} {} failed ({error})", job.name)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn mirrored(moment: &Moment<'_>, facts: &Facts) -> Answer {
+    let say = |status, reason: &str, text: String| answer("Mirrored", status, reason, text);
+    let pool = moment.view.pool;
+    let Some(side) = serving(moment, facts) else {
+        return say(Unknown, "NotSeen", "Which side serves is not known.".into());
+    };
+    if pool.site(side).mirror.is_none() {
+        let text = format!("{} has no mirror, by declaration.", pool.site(side).name);
+        return say(False, "NoMirrorDeclared", text);
+    }
+    let ends: Vec<(String, &InstanceFacts)> = [Partner::Database, Partner::Mirror]
+        .into_iter()
+        .filter_map(|partner| {
+            let id = InstanceId::new(side, partner);
+            Some((pool.instance(id)?.to_string(), facts.instances.get(&id)?))
+        })
+        .collect();
+    let mut unknown = Vec::new();
+    for (name, seen) in &ends {
+        let Fact::Known { value: state, .. } = &seen.state else {
+            unknown.push(name.clone());
+            continue;
+        };
+        let mirroring = state.database.as_ref().and_then(|database| database.mirroring.as_ref());
+        match mirroring.map(|mirroring| mirroring.state) {
+            Some(MirroringState::Synchronized | MirroringState::Synchronizing) => {}
+            Some(other) => {
+                return say(False, "MirrorNotSynchronized", format!("{name} sees its session as {other:?}."));
+            }
+            None => {
+                return say(False, "NotMirrored", format!("{} is not mirrored on {name}.", pool.database));
+            }
+        }
+    }
+    if unknown.is_empty() {
+        say(True, "MirrorSynchronized", format!("{} is mirrored in {}.", pool.database, pool.site(side).name))
+    } else {
+        say(Unknown, "MirrorUnreachable", format!("{} could not be asked.", list(&unknown)))
+    }
+}
+
+/// Whether the side that should not serve could be writable, too.
+fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
+    let say = |status, reason: &str, text: String| answer("SplitBrainSuspected", status, reason, text);
+    let pool = moment.view.pool;
+    let Some(side) = serving(moment, facts) else {
+        return say(Unknown, "NotSeen", "Which side serves is not known.".into());
+    };
+    let other = side.other();
+    let (mut alive, mut unseen) = (Vec::new(), Vec::new());
+    for partner in [Partner::Database, Partner::Mirror] {
+        let id = InstanceId::new(other, partner);
+        let Some(name) = pool.instance(id).map(ToString::to_string) else { continue };
+        match facts.instances.get(&id).map(|seen| (&seen.contact, &seen.state)) {
+            Some((Contact::Answers, Fact::Known { value: state, .. })) => {
+                let writable = |d: &&pchat_planner::facts::Database| {
+                    d.serves() && d.state == DatabaseState::Online && !d.read_only
+                };
+                if state.database.as_ref().filter(writable).is_some() {
+                    alive.push(format!("{} is ONLINE on {name}", pool.database));
+                }
+            }
+            // A copy that waits for log backups is no danger while its instance can't be asked.
+            Some((Contact::Unusable { .. }, _)) if other == Side::Primary => {
+                alive.push(format!("{name} may be alive and can't be asked"));
+            }
+            _ => unseen.push(name),
+        }
+    }
+    let serves = &pool.site(side).name;
+    match (alive.is_empty(), unseen.is_empty()) {
+        (false, _) => say(True, "OtherSideAlive", format!("{serves} serves; beside it, {}.", list(&alive))),
+        (true, false) => {
+            let text = format!("{serves} serves; {} could not be seen.", list(&unseen));
+            say(Unknown, "OtherSideUnseen", text)
+        }
+        (true, true) => {
+            let text = format!("{serves} serves, and {} is not writable.", pool.site(other).name);
+            say(False, "OneWritableSide", text)
+        }
+    }
+}
+
+fn compliance(moment: &Moment<'_>, facts: &Facts) -> Answer {
+    let say = |status, reason: &str, text: &str| answer("ComplianceAtRisk", status, reason, text);
+    let moved = moment.view.record.direction == Some(Direction::ForcedFailover)
+        || serving(moment, facts) == Some(Side::Backup);
+    if moved {
+        let text = "mgccomp is never failed over: where compliance is used, keep the adapter's output of the lost side \
+                    and see that the adapter works on this one.";
+        say(True, "FailedOver", text)
+    } else {
+        say(False, "NotFailedOver", "The pool runs where its compliance data is.")
+    }
+}

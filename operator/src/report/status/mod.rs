@@ -1,0 +1,299 @@
+//! The status of a `PersistentChatPool`, made from plan, facts and record.
+//!
+//! Pure: what was written before goes in, what is to be written comes out. A text in it changes only when something has
+//! changed, so that a pool at rest costs no write.
+
+mod conditions;
+mod events;
+mod readiness;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use pchat_crds::Side;
+use pchat_crds::status::{
+    ApprovalStatus, Condition, HISTORY_LIMIT, JournalStatus, LossStatus, ObservedServer,
+    PersistentChatPoolStatus, PlanStatus, StepState, StepStatus, TransitionStatus,
+};
+use pchat_planner::facts::{Contact, Fact};
+use pchat_planner::plan::{self, Direction, Next};
+use pchat_planner::pool;
+
+pub use self::conditions::{Answer, invalid};
+pub use self::events::{Change, Kind, changes};
+pub use self::readiness::readiness;
+use super::words::{millis, sentence, side_of};
+use super::{Halt, View, header, journal, seen, steps};
+use crate::observe::HOME;
+
+/// `status.lastLogBackup` alone is no reason to write, unless it is older than this.
+const LAG_GRAIN: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long an approval is waited for before the pool counts as stalled.
+pub const APPROVAL_WAIT: Duration = Duration::from_secs(30 * 60);
+
+/// What a status is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// What was seen and planned.
+    pub view: View<'a>,
+    /// Why the run stays where it is, if it does.
+    pub halt: Option<&'a Halt>,
+    /// What a change of `activeDatabase` would meet, where it was looked into.
+    pub readiness: Option<&'a Answer>,
+    /// The object that it is for.
+    pub object: &'a Object,
+    /// The status as it was written last.
+    pub before: &'a PersistentChatPoolStatus,
+}
+
+/// What the status needs to know of its object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object {
+    /// Namespace, for commands.
+    pub namespace: String,
+    /// Name, for commands.
+    pub name: String,
+    /// `metadata.generation` of the spec that is worked on.
+    pub generation: Option<i64>,
+    /// Whether an annotation asks to change nothing.
+    pub suspended: bool,
+    /// The approval that was given.
+    pub approval: Option<ApprovalStatus>,
+}
+
+/// The status at this moment.
+pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
+    let Moment { view, object, before, .. } = *moment;
+    let facts = view.facts;
+    let moving = view.plan.is_some_and(|plan| !matches!(plan.direction, Direction::Steady(_)));
+    let mut status = PersistentChatPoolStatus {
+        observed_generation: object.generation,
+        active_database: facts
+            .and_then(|facts| facts.shell.pool_state.value())
+            .map(|(_, state)| side(side_of(*state))),
+        step: view.plan.and_then(|_| step(&view)),
+        last_log_backup: last_log_backup(&view),
+        conditions: stamp(conditions::all(moment), before, object.generation, view.now),
+        plan: moving.then(|| plan_status(moment)).flatten(),
+        loss: view.plan.filter(|_| moving).map(|plan| loss(&plan.loss, view.now, done(&view))),
+        approval: object.approval.clone(),
+        journal: facts.and_then(journal).map(|journal| JournalStatus {
+            epoch: journal.owner.as_ref().map(|owner| owner.epoch.0.clone()),
+            executor: journal.owner.as_ref().map(|owner| clip(&owner.executor, 256)),
+            transition: journal.transition.as_ref().and_then(|t| serde_json::to_string(t).ok()),
+        }),
+        observed: servers(&view, before),
+        history: before.history.clone(),
+    };
+    remember(moment, &mut status);
+    keep_lag(&mut status, before);
+    status
+}
+
+/// A status that says only what is wrong with the declaration, beside what was seen before.
+pub fn refused(
+    answers: Vec<Answer>,
+    object: &Object,
+    before: &PersistentChatPoolStatus,
+    now: Timestamp,
+) -> PersistentChatPoolStatus {
+    let mut status = before.clone();
+    status.observed_generation = object.generation;
+    let kept = before.conditions.iter().filter(|c| answers.iter().all(|a| a.kind != c.type_)).cloned();
+    let kept: Vec<Condition> = kept.collect();
+    status.conditions = stamp(answers, before, object.generation, now);
+    status.conditions.extend(kept);
+    status
+}
+
+fn done(view: &View<'_>) -> bool {
+    view.record.is_done(plan::StepId::RecoverDatabase)
+}
+
+/// `3/8 ApplyLogs`: which of the steps that this transition needs.
+fn step(view: &View<'_>) -> Option<String> {
+    let plan = view.plan?;
+    let id = match &plan.next {
+        Next::Run(step, _) => Some(*step),
+        Next::Wait { step, .. } => *step,
+        Next::Blocked(stop) => stop.step,
+        Next::Converged => None,
+    }?;
+    let needed: Vec<_> = plan.steps.iter().filter(|s| s.state != plan::StepState::Skipped).collect();
+    let place = needed.iter().position(|s| s.id == id)? + 1;
+    Some(format!("{place}/{} {id:?}", needed.len()))
+}
+
+fn plan_status(moment: &Moment<'_>) -> Option<PlanStatus> {
+    let view = &moment.view;
+    let plan = view.plan?;
+    let digest = moment.halt.and_then(Halt::digest).map(str::to_owned);
+    let listed = view.record.listing.iter().map(|step| StepStatus {
+        name: format!("{:?}", step.id),
+        state: match step.state {
+            plan::StepState::Done | plan::StepState::Skipped => StepState::Done,
+            plan::StepState::Next => StepState::Next,
+            plan::StepState::Pending => StepState::Pending,
+            plan::StepState::Blocked => StepState::Blocked,
+        },
+        target: Some(clip(&step.target, 512)).filter(|target| !target.is_empty()),
+        message: Some(clip(&steps::note(view, step), 2048)).filter(|note| !note.is_empty()),
+    });
+    Some(PlanStatus { transition: transition(plan.direction), digest, steps: listed.collect() })
+}
+
+fn transition(direction: Direction) -> String {
+    match direction {
+        Direction::Steady(_) => "Steady".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn loss(loss: &plan::Loss, now: Timestamp, past: bool) -> LossStatus {
+    LossStatus {
+        safe_until: loss.safe_until.map(millis),
+        at_most_until: loss.at_most_until.map(millis),
+        explanation: clip(&header::loss(loss, now, past), 2048),
+    }
+}
+
+/// Start of the last log backup that the copy on the backup instance holds, while it is a copy.
+fn last_log_backup(view: &View<'_>) -> Option<Timestamp> {
+    let database = view.facts?.instances.get(&HOME)?.state.value()?.database.as_ref()?;
+    if database.serves() {
+        return None;
+    }
+    database.last_restored.as_ref().map(|restored| millis(restored.started))
+}
+
+/// One line a server; `since` is kept while the line is the same.
+fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedServer> {
+    let Some(facts) = view.facts else { return before.observed.clone() };
+    let instances = view.pool.instances().filter_map(|id| {
+        let seen = facts.instances.get(&id)?;
+        let state = match (&seen.contact, &seen.state) {
+            (Contact::Silent { .. }, _) => "does not answer".to_owned(),
+            (Contact::Unusable { detail }, _) => {
+                format!("may be alive and can't be asked: {}", sentence(detail))
+            }
+            (Contact::Answers, Fact::Unknown { why, .. }) => {
+                format!("answers; its state is not known: {}", sentence(why))
+            }
+            (Contact::Answers, Fact::Known { value, .. }) => match &value.database {
+                None => format!("SQL Server {}: there is no database {}", value.version, view.pool.database),
+                Some(database) => format!("SQL Server {}: {}", value.version, seen::state_of(database)),
+            },
+        };
+        let silent_since = match &seen.contact {
+            Contact::Silent { since, .. } => Some(*since),
+            _ => None,
+        };
+        Some((view.pool.instance(id)?.to_string(), state, silent_since))
+    });
+    let shell = match &facts.shell.contact {
+        Contact::Silent { since, .. } => ("does not answer".to_owned(), Some(*since)),
+        Contact::Unusable { detail } => (format!("can't be asked: {}", sentence(detail)), None),
+        Contact::Answers => match facts.shell.pool_state.value() {
+            Some((_, state)) => (format!("the pool's state is {state:?}"), None),
+            None => ("answers; the pool's state is not known".into(), None),
+        },
+    };
+    let all = instances.chain([("Management shell".to_owned(), shell.0, shell.1)]);
+    all.map(|(server, state, since)| {
+        let state = clip(&state, 1024);
+        let old = before.observed.iter().find(|old| old.server == server && old.state == state);
+        let since = old.map_or(millis(since.unwrap_or(view.now)), |old| old.since);
+        ObservedServer { server: clip(&server, 300), state, since }
+    })
+    .collect()
+}
+
+/// A transition that has just been seen to be over goes into the history.
+fn remember(moment: &Moment<'_>, status: &mut PersistentChatPoolStatus) {
+    let view = &moment.view;
+    let Some(journaled) = view.facts.and_then(journal).and_then(|j| j.transition.as_ref()) else { return };
+    if journaled.is_open() || view.record.transition != Some(journaled.id) {
+        return;
+    }
+    let id = journaled.id.to_string();
+    if status.history.iter().any(|known| known.id == id) || view.record.actions == 0 {
+        return;
+    }
+    let called_off = journaled.phase == pchat_planner::journal::Phase::CalledOff;
+    let outcome = if called_off {
+        "Called off before the point of no return; log shipping's jobs are enabled again.".to_owned()
+    } else {
+        let other = view.pool.site(view.pool.active.other());
+        format!(
+            "{} serves. {} could not be fenced: this version never switches it off by itself.",
+            view.pool.site(view.pool.active).name,
+            other.database
+        )
+    };
+    let entry = TransitionStatus {
+        id,
+        transition: transition(view.record.direction.unwrap_or(Direction::ForcedFailover)),
+        to: side(journaled.intent),
+        started_at: millis(journaled.opened),
+        finished_at: millis(view.now),
+        outcome,
+        loss: (!called_off).then(|| loss(&view.record.loss, view.now, true)),
+        approval: journaled.approval.clone(),
+    };
+    status.history.insert(0, entry);
+    status.history.truncate(HISTORY_LIMIT);
+}
+
+/// Backups go on arriving at a pool at rest; that alone is written only now and then.
+fn keep_lag(status: &mut PersistentChatPoolStatus, before: &PersistentChatPoolStatus) {
+    let (Some(new), Some(old)) = (status.last_log_backup, before.last_log_backup) else { return };
+    if new != old && new.duration_since(old).abs() < LAG_GRAIN {
+        let mut otherwise = status.clone();
+        otherwise.last_log_backup = Some(old);
+        if otherwise == *before {
+            status.last_log_backup = Some(old);
+        }
+    }
+}
+
+/// Times of change are those of before while the answer is the same.
+fn stamp(
+    answers: Vec<Answer>,
+    before: &PersistentChatPoolStatus,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let stamped = answers.into_iter().map(|answer| {
+        let old = before.conditions.iter().find(|c| c.type_ == answer.kind && c.status == answer.status);
+        Condition {
+            type_: answer.kind.to_owned(),
+            status: answer.status,
+            reason: answer.reason,
+            message: clip(&answer.message, 2048),
+            observed_generation: generation,
+            last_transition_time: old.map_or(millis(now), |old| old.last_transition_time),
+        }
+    });
+    stamped.collect()
+}
+
+fn side(side: pool::Side) -> Side {
+    match side {
+        pool::Side::Primary => Side::Primary,
+        pool::Side::Backup => Side::Backup,
+    }
+}
+
+/// At most `most` characters, as the schema allows.
+fn clip(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most - 1).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests;

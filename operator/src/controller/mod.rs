@@ -11,7 +11,7 @@ mod lease;
 mod metrics;
 mod probes;
 mod publish;
-mod teller;
+pub mod teller;
 mod worker;
 
 use std::net::SocketAddr;

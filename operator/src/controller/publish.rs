@@ -11,11 +11,13 @@ use kube::Resource;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use pchat_crds::status::PersistentChatPoolStatus;
+use pchat_planner::plan::StepId;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::metrics::Metrics;
+use super::teller::{Make, Sink};
 use super::{Context, MANAGER, declared};
 use crate::reconcile::Backoff;
 use crate::report::status::{Change, Kind, changes};
@@ -42,9 +44,8 @@ struct Told {
     events: Arc<Mutex<Vec<Change>>>,
 }
 
-impl Publisher {
-    /// Puts what `make` makes of the last status.
-    pub fn put(&self, make: impl FnOnce(&PersistentChatPoolStatus) -> PersistentChatPoolStatus) {
+impl Sink for Publisher {
+    fn put(&self, make: Make<'_>) {
         self.told.send_if_modified(|told| {
             let status = make(&told.status);
             if status == told.status {
@@ -60,6 +61,14 @@ impl Publisher {
             told.status = status;
             true
         });
+    }
+
+    fn passed(&self) {
+        self.metrics.passed();
+    }
+
+    fn acted(&self, step: StepId, confirmed: bool) {
+        self.metrics.acted(step, confirmed);
     }
 }
 

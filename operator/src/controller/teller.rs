@@ -6,17 +6,29 @@ use jiff::Timestamp;
 use pchat_planner::plan::{Next, StepId};
 use pchat_planner::pool::{Mode, Pool};
 
-use super::metrics::Metrics;
-use super::publish::Publisher;
+use pchat_crds::status::PersistentChatPoolStatus;
+
 use crate::far_end::{ActError, Progress};
 use crate::reconcile::{Ending, Identity, Outcome};
 use crate::report::status::{Answer, Moment, Object, readiness, status};
 use crate::report::{Halt, Report, View};
 
+/// Makes a status of the one before it.
+pub type Make<'a> = &'a dyn Fn(&PersistentChatPoolStatus) -> PersistentChatPoolStatus;
+
+/// Where a status goes.
+pub trait Sink: Sync {
+    /// Takes what `make` makes of the status before.
+    fn put(&self, make: Make<'_>);
+    /// The pool was observed and planned.
+    fn passed(&self) {}
+    /// An action has ended.
+    fn acted(&self, _step: StepId, _confirmed: bool) {}
+}
+
 /// A run's voice.
 pub struct Teller<'a> {
-    publisher: &'a Publisher,
-    metrics: &'a Metrics,
+    sink: &'a dyn Sink,
     object: Object,
     /// The stop that the run stays at. It is kept while the run tries again, so that the status does not waver.
     halt: Mutex<Option<Halt>>,
@@ -24,13 +36,13 @@ pub struct Teller<'a> {
 
 impl<'a> Teller<'a> {
     /// For one run.
-    pub fn new(publisher: &'a Publisher, metrics: &'a Metrics, object: Object) -> Self {
-        Teller { publisher, metrics, object, halt: Mutex::new(None) }
+    pub fn new(sink: &'a dyn Sink, object: Object) -> Self {
+        Teller { sink, object, halt: Mutex::new(None) }
     }
 
     fn put(&self, view: &View<'_>, readiness: Option<&Answer>) {
         let halt = self.halt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.publisher.put(|before| {
+        self.sink.put(&|before| {
             status(&Moment { view: *view, halt: halt.as_ref(), readiness, object: &self.object, before })
         });
     }
@@ -40,9 +52,8 @@ impl<'a> Teller<'a> {
     }
 
     /// The run is over: tells how it ended, and what a change of the field would meet.
-    pub fn over(&self, pool: &Pool, outcome: &Outcome) {
+    pub fn over(&self, pool: &Pool, outcome: &Outcome, now: Timestamp) {
         let Some((facts, plan)) = &outcome.last else { return };
-        let now = Timestamp::now();
         let mut identity = Identity::new(outcome.record.executor.clone(), Vec::new());
         identity.learn(pool, facts);
         let answer = readiness(pool, facts, identity.run(), now);
@@ -61,7 +72,7 @@ impl Report for Teller<'_> {
     }
 
     fn planned(&self, view: &View<'_>) {
-        self.metrics.passed();
+        self.sink.passed();
         let next = view.plan.map(|plan| &plan.next);
         // A stop is told with what it means for this run, which comes right behind.
         if matches!(next, Some(Next::Blocked(_))) && view.pool.mode == Mode::Enforce {
@@ -92,13 +103,13 @@ impl Report for Teller<'_> {
     fn confirmed(&self, step: StepId, view: &View<'_>) {
         tracing::info!(?step, "the far end has confirmed it");
         self.halt(None);
-        self.metrics.acted(step, true);
+        self.sink.acted(step, true);
         self.put(view, None);
     }
 
     fn failed(&self, step: StepId, error: &ActError, _: &View<'_>) {
         tracing::warn!(?step, %error, "it did not end well; looked at again");
-        self.metrics.acted(step, false);
+        self.sink.acted(step, false);
     }
 
     fn waiting(&self, _: &View<'_>) {}

@@ -15,7 +15,7 @@ use super::bounded::Bounded;
 use super::declared::{self, Declared};
 use super::fleet::Seen;
 use super::publish::{self, Publisher};
-use super::teller::Teller;
+use super::teller::{Sink, Teller};
 use super::{Context, MANAGER};
 use crate::far_end::FarEnd;
 use crate::observe::Ends;
@@ -61,7 +61,7 @@ impl Worker {
                     tracing::warn!(problems = problems.join(" "), "what is declared can't be worked with");
                     let (object, now) = (declared.object.clone(), Timestamp::now());
                     let answers = crate::report::status::invalid(problems);
-                    self.publisher.put(|before| refused(answers, &object, before, now));
+                    self.publisher.put(&|before| refused(&answers, &object, before, now));
                     tokio::select! { () = other(&mut self.seen, &declared) => {}, () = self.term.wait() => {} }
                 }
             }
@@ -113,7 +113,7 @@ impl Worker {
             Some(keeper) => keeper.with_approvals(&approvals),
             None => Keeper::open(None, pool, &executor, &approvals, Timestamp::now()).0,
         };
-        let teller = Teller::new(&self.publisher, &self.context.metrics, declared.object.clone());
+        let teller = Teller::new(&self.publisher, declared.object.clone());
         let (interrupter, interrupt) = interrupts();
         let driver = Driver::new(
             pool,
@@ -138,7 +138,7 @@ impl Worker {
         if let (Ending::Interrupted, true) = (&outcome.ending, self.term.asked()) {
             tracing::info!("stopped at a safe point");
         }
-        teller.over(pool, &outcome);
+        teller.over(pool, &outcome, Timestamp::now());
         let rests = outcome.ending != Ending::Interrupted;
         self.keeper = Some(outcome.keeper);
         if rests {

@@ -10,7 +10,7 @@ use crate::common::{Case, P, PM, answers, database};
 use crate::gap;
 use crate::world::{Fault, Page, World, now};
 
-fn golden(name: &str, text: &str) {
+pub fn golden(name: &str, text: &str) {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = format!("{}\n", text.trim_end());
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -156,8 +156,8 @@ fn observe_and_plan_of_a_disaster() {
     golden("plan-disaster.txt", &planned);
 }
 
-#[test]
-fn observe_and_plan_of_a_calm_week() {
+/// The primary side serves, mirrored, and is to go on so.
+pub fn calm() -> Case {
     let mut case = Case::disaster();
     case.pool.active = case.pool.active.other();
     let mut principal = database(DatabaseState::Online);
@@ -166,7 +166,12 @@ fn observe_and_plan_of_a_calm_week() {
     mirror.mirroring = crate::common::on(pchat_planner::facts::Role::Mirror);
     case.facts.instances.insert(P, answers("SQL-TP1\\PCHAT", Some(principal)));
     case.facts.instances.insert(PM, answers("SQL-TP2\\PCHAT", Some(mirror)));
-    let (observed, planned) = looked(&case);
+    case
+}
+
+#[test]
+fn observe_and_plan_of_a_calm_week() {
+    let (observed, planned) = looked(&calm());
     golden("observe-calm.txt", &observed);
     golden("plan-calm.txt", &planned);
 }

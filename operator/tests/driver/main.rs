@@ -3,6 +3,7 @@
 #[path = "../../planner/tests/common/mod.rs"]
 mod common;
 mod golden;
+mod status;
 mod world;
 
 use std::time::Duration;

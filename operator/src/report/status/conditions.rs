@@ -7,13 +7,13 @@ use pchat_crds::status::ConditionStatus::{self, False, True, Unknown};
 use pchat_planner::facts::{
     Contact, DatabaseState, Fact, Facts, InstanceFacts, MirroringState, PoolState, Secondary,
 };
-use pchat_planner::plan::{Direction, Next, Reason, StepId};
+use pchat_planner::plan::{Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 
 use super::{APPROVAL_WAIT, Moment};
 use crate::observe::HOME;
-use crate::report::words::{list, meaning, sentence};
-use crate::report::{Halt, header, steps, stop};
+use crate::report::words::{list, meaning, opening, sentence};
+use crate::report::{Halt, header, stop};
 
 /// The log shipping of a healthy pool is not further behind than this: log shipping's own default threshold.
 const FRESH: SignedDuration = SignedDuration::from_mins(45);
@@ -93,7 +93,7 @@ fn course<'a>(moment: &Moment<'a>) -> Course<'a> {
 
 fn under_way(moment: &Moment<'_>, id: StepId) -> String {
     let step = moment.view.record.listing.iter().find(|step| step.id == id);
-    let note = step.map(|step| steps::note(&moment.view, step)).unwrap_or_default();
+    let note = step.map(|step| super::note(&moment.view, step)).unwrap_or_default();
     if note.is_empty() { format!("{id:?} is under way.") } else { format!("{id:?}: {}", sentence(&note)) }
 }
 
@@ -200,6 +200,9 @@ fn waits_for_approval(moment: &Moment<'_>, halt: &Halt) -> bool {
 
 fn approval(moment: &Moment<'_>) -> Answer {
     let Some((halt, digest)) = moment.halt.and_then(|halt| Some((halt, halt.digest()?))) else {
+        if let Some(asked) = still_asked(moment) {
+            return asked;
+        }
         return answer("ApprovalRequired", False, "NothingToApprove", "Nothing waits for an approval.");
     };
     let view = &moment.view;
@@ -212,8 +215,18 @@ fn approval(moment: &Moment<'_>) -> Answer {
         }
         _ => String::new(),
     };
-    let text = format!("{given}{} {lost} {}", hazards.join(" "), accept(moment, digest));
+    let hazards = opening(&hazards.join(" "), &[&view.pool.database]);
+    let text = format!("{given}{hazards} {lost} {}", accept(moment, digest));
     answer("ApprovalRequired", True, halt.name(), text)
+}
+
+/// A new run comes to the same question only after some steps; it has been asked all the while.
+fn still_asked(moment: &Moment<'_>) -> Option<Answer> {
+    let plan = moment.view.plan.filter(|plan| !plan.hazards.is_empty() && !plan.digest.is_empty())?;
+    let old = moment.before.conditions.iter().find(|c| c.type_ == "ApprovalRequired" && c.status == True)?;
+    let given = moment.object.approval.as_ref().is_some_and(|given| given.digest == plan.digest);
+    let same = old.message.contains(&plan.digest) && !given;
+    same.then(|| answer("ApprovalRequired", True, old.reason.clone(), old.message.clone()))
 }
 
 fn conflict(moment: &Moment<'_>) -> Answer {
@@ -367,7 +380,7 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
             say(Unknown, "OtherSideUnseen", text)
         }
         (true, true) => {
-            let text = format!("{serves} serves, and {} is not writable.", pool.site(other).name);
+            let text = format!("{} is not writable, so only {serves} can be.", pool.site(other).name);
             say(False, "OneWritableSide", text)
         }
     }
@@ -375,9 +388,7 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
 
 fn compliance(moment: &Moment<'_>, facts: &Facts) -> Answer {
     let say = |status, reason: &str, text: &str| answer("ComplianceAtRisk", status, reason, text);
-    let moved = moment.view.record.direction == Some(Direction::ForcedFailover)
-        || serving(moment, facts) == Some(Side::Backup);
-    if moved {
+    if serving(moment, facts) == Some(Side::Backup) {
         let text = "mgccomp is never failed over: where compliance is used, keep the adapter's output of the lost side \
                     and see that the adapter works on this one.";
         say(True, "FailedOver", text)

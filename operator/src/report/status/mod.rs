@@ -93,7 +93,7 @@ pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
 
 /// A status that says only what is wrong with the declaration, beside what was seen before.
 pub fn refused(
-    answers: Vec<Answer>,
+    answers: &[Answer],
     object: &Object,
     before: &PersistentChatPoolStatus,
     now: Timestamp,
@@ -102,7 +102,7 @@ pub fn refused(
     status.observed_generation = object.generation;
     let kept = before.conditions.iter().filter(|c| answers.iter().all(|a| a.kind != c.type_)).cloned();
     let kept: Vec<Condition> = kept.collect();
-    status.conditions = stamp(answers, before, object.generation, now);
+    status.conditions = stamp(answers.to_vec(), before, object.generation, now);
     status.conditions.extend(kept);
     status
 }
@@ -138,9 +138,14 @@ fn plan_status(moment: &Moment<'_>) -> Option<PlanStatus> {
             plan::StepState::Blocked => StepState::Blocked,
         },
         target: Some(clip(&step.target, 512)).filter(|target| !target.is_empty()),
-        message: Some(clip(&steps::note(view, step), 2048)).filter(|note| !note.is_empty()),
+        message: Some(clip(&note(view, step), 2048)).filter(|note| !note.is_empty()),
     });
     Some(PlanStatus { transition: transition(plan.direction), digest, steps: listed.collect() })
+}
+
+/// What there is to say of a step, without the columns of the terminal.
+fn note(view: &View<'_>, step: &plan::Step) -> String {
+    steps::note(view, step).replace("  ", ", ")
 }
 
 fn transition(direction: Direction) -> String {
@@ -294,6 +299,3 @@ fn clip(text: &str, most: usize) -> String {
     short.push('…');
     short
 }
-
-#[cfg(test)]
-mod tests;

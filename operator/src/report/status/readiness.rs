@@ -11,6 +11,7 @@ use pchat_planner::plan::{Next, Plan, Reason};
 use pchat_planner::pool::{Pool, Side};
 
 use super::Answer;
+use crate::report::journal;
 use crate::report::words::{meaning, sentence};
 
 /// The answer to `FailoverReady`.
@@ -19,6 +20,15 @@ pub fn readiness(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Answe
     turned.active = pool.active.other();
     let lost = &pool.site(pool.active).name;
     let taking = &pool.site(turned.active).name;
+    if let Some(open) = journal(facts).and_then(|j| j.transition.as_ref()).filter(|t| t.is_open()) {
+        let text = format!("The pool is being moved to {} already.", pool.site(open.intent).name);
+        return Answer {
+            kind: "FailoverReady",
+            status: ConditionStatus::False,
+            reason: "TransitionOpen".into(),
+            message: text,
+        };
+    }
     if turned.active == Side::Primary {
         let plan = pchat_planner::plan(&turned, facts, run, now);
         return match plan.next {

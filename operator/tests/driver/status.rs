@@ -1,0 +1,180 @@
+//! The status of the object, as a run writes it.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use pchat_crds::status::{ApprovalStatus, ConditionStatus, PersistentChatPoolStatus};
+use pchat_operator::controller::teller::{Make, Sink, Teller};
+use pchat_operator::reconcile::{Ending, Outcome};
+use pchat_operator::report::status::{Change, Kind, Object, changes};
+
+use crate::common::Case;
+use crate::gap;
+use crate::golden::{calm, golden};
+use crate::world::{World, now};
+
+/// The status, with every version of it that would have been written.
+#[derive(Default)]
+struct Written(Mutex<Vec<PersistentChatPoolStatus>>);
+
+impl Sink for Written {
+    fn put(&self, make: Make<'_>) {
+        let mut written = self.0.lock().expect("no panic");
+        let before = written.last().cloned().unwrap_or_default();
+        let status = make(&before);
+        if status != before {
+            written.push(status);
+        }
+    }
+}
+
+impl Written {
+    fn all(&self) -> Vec<PersistentChatPoolStatus> {
+        self.0.lock().expect("no panic").clone()
+    }
+
+    fn last(&self) -> PersistentChatPoolStatus {
+        self.all().pop().expect("something was written")
+    }
+
+    fn events(&self) -> Vec<Change> {
+        let mut before = PersistentChatPoolStatus::default();
+        let mut events = Vec::new();
+        for status in self.all() {
+            events.extend(changes(&before, &status));
+            before = status;
+        }
+        events
+    }
+}
+
+fn object(approval: Option<&str>) -> Object {
+    let given =
+        |digest: &str| ApprovalStatus { digest: digest.into(), seen_at: now(), by: Some("kubectl".into()) };
+    Object {
+        namespace: "lync".into(),
+        name: "chat".into(),
+        generation: Some(2),
+        suspended: false,
+        approval: approval.map(given),
+    }
+}
+
+async fn run(world: &World, written: &Written, approval: Option<&str>) -> Outcome {
+    let object = object(approval);
+    let approvals: Vec<String> = approval.map(str::to_owned).into_iter().collect();
+    let teller = Teller::new(written, object);
+    let outcome = world
+        .run_with("pchat-operator pod-0", &teller, None, &approvals, Duration::ZERO)
+        .await
+        .expect("it was not killed");
+    let pool = world.case().pool.clone();
+    teller.over(&pool, &outcome, now());
+    outcome
+}
+
+fn condition<'a>(status: &'a PersistentChatPoolStatus, kind: &str) -> (ConditionStatus, &'a str, &'a str) {
+    let found = status.conditions.iter().find(|condition| condition.type_ == kind);
+    let found = found.unwrap_or_else(|| panic!("there is no condition {kind}"));
+    (found.status, &found.reason, &found.message)
+}
+
+/// For reading: without the tokens of the owner and the transition's JSON, which differ with each run.
+fn yaml(mut status: PersistentChatPoolStatus) -> String {
+    status.journal = None;
+    for entry in &mut status.history {
+        entry.id = "(id)".into();
+    }
+    serde_yaml::to_string(&status).expect("YAML")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failover_is_told_by_the_status_step_by_step_and_kept_in_its_history() {
+    let (world, written) = (World::new(Case::disaster()), Written::default());
+    let outcome = run(&world, &written, None).await;
+    assert_eq!(outcome.ending, Ending::Converged);
+    let steps: Vec<String> = written.all().iter().filter_map(|status| status.step.clone()).collect();
+    let mut seen = steps.clone();
+    seen.dedup();
+    assert!(seen.iter().any(|step| step.ends_with("RecoverDatabase")), "{seen:?}");
+    let places: Vec<usize> =
+        seen.iter().map(|step| step.split('/').next().expect("n/m").parse().expect("a number")).collect();
+    assert!(places.windows(2).all(|pair| pair[0] <= pair[1]), "steps go forward: {seen:?}");
+    // Ready is told at the end and not before.
+    let all = written.all();
+    let ready: Vec<bool> =
+        all.iter().map(|status| condition(status, "Ready").0 == ConditionStatus::True).collect();
+    assert_eq!(ready.iter().position(|ready| *ready), Some(ready.iter().filter(|ready| !**ready).count()));
+    assert!(ready.last().is_some_and(|ready| *ready));
+    for status in &all {
+        assert_eq!(status.observed_generation, Some(2));
+        assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
+    }
+    golden("status-after.yaml", &yaml(written.last()));
+    let during = all.iter().find(|s| s.step.as_deref().is_some_and(|s| s.ends_with("ApplyLogs")));
+    golden("status-during.yaml", &yaml(during.expect("ApplyLogs was under way").clone()));
+    let events: Vec<String> = written
+        .events()
+        .iter()
+        .map(|event| format!("{:?}  {}  {}  {}", event.kind, event.reason, event.action, event.note))
+        .collect();
+    golden("status-events.txt", &events.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_at_rest_is_written_once() {
+    let (world, written) = (World::new(Case::disaster()), Written::default());
+    run(&world, &written, None).await;
+    run(&world, &written, None).await;
+    let settled = written.all().len();
+    for _ in 0..5 {
+        crate::world::pass(30);
+        run(&world, &written, None).await;
+    }
+    assert_eq!(written.all().len(), settled, "{}", yaml(written.last()));
+    assert_eq!(written.last().history.len(), 1, "one transition");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_waits_for_an_approval_names_the_loss_and_the_command_and_takes_only_its_own_digest() {
+    let (world, written) = (World::new(gap()), Written::default());
+    let outcome = run(&world, &written, None).await;
+    let Ending::Halted(halt) = &outcome.ending else { panic!("it did not stop") };
+    let digest = halt.digest().expect("an approval resolves it").to_owned();
+    let status = written.last();
+    golden("status-blocked.yaml", &yaml(status.clone()).replace(&digest, "(digest)"));
+    let (answer, reason, message) = condition(&status, "ApprovalRequired");
+    assert_eq!((answer, reason), (ConditionStatus::True, "LogChainGap"));
+    assert!(message.contains(&format!("persistentchat.io/approve={digest}")), "{message}");
+    assert_eq!(condition(&status, "Reconciling").0, ConditionStatus::True, "it is waited for");
+    assert_eq!(condition(&status, "Stalled").0, ConditionStatus::False);
+    assert!(written.events().iter().any(|e| e.kind == Kind::Warning && e.action == "ApprovalRequired"));
+
+    run(&world, &written, Some("0000-0000")).await;
+    let status = written.last();
+    let (_, _, message) = condition(&status, "ApprovalRequired");
+    assert!(message.contains("What was approved (0000-0000) does not cover this"), "{message}");
+    assert_eq!(status.approval.as_ref().map(|a| a.digest.as_str()), Some("0000-0000"));
+
+    // What is waited for too long is a stop like others, so that a GitOps engine says so.
+    crate::world::pass(31 * 60);
+    run(&world, &written, Some("0000-0000")).await;
+    assert_eq!(condition(&written.last(), "Stalled").0, ConditionStatus::True);
+
+    let outcome = run(&world, &written, Some(&digest)).await;
+    assert_eq!(outcome.ending, Ending::Converged);
+    let status = written.last();
+    assert_eq!(condition(&status, "ApprovalRequired").0, ConditionStatus::False);
+    assert_eq!(condition(&status, "Ready").0, ConditionStatus::True);
+    assert_eq!(status.history[0].approval.as_deref(), Some(digest.as_str()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_the_pool_could_fail_over_is_known_before_it_has_to() {
+    let (world, written) = (World::new(calm()), Written::default());
+    let outcome = run(&world, &written, None).await;
+    assert_eq!(outcome.ending, Ending::Converged);
+    let status = written.last();
+    assert_eq!(condition(&status, "FailoverReady").0, ConditionStatus::True, "{}", yaml(status.clone()));
+    golden("status-before.yaml", &yaml(status));
+}

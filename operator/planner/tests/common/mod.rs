@@ -231,6 +231,7 @@ impl Case {
             next_epoch: Epoch("mine".into()),
             next_transition: Uuid::from_u128(0x7A),
             first_look: Some(None),
+            over: None,
             approvals: Vec::new(),
             asked: Vec::new(),
         };

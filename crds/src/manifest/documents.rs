@@ -75,7 +75,8 @@ pub(super) fn assemble(
     }
     match taken {
         Some((document, pool)) if problems.is_empty() => {
-            Ok(Manifest { pool, secrets: secrets_of(&secrets), place: document.marks.place("kind") })
+            let place = document.marks.place("kind");
+            Ok(Manifest { pool, secrets: secrets_of(&secrets), place, marks: document.marks })
         }
         _ => {
             problems.sort_by(|a, b| a.place.cmp(&b.place));

@@ -55,6 +55,14 @@ pub struct Manifest {
     pub secrets: Secrets,
     /// Where the pool stands.
     pub place: Place,
+    marks: yaml::Marks,
+}
+
+impl Manifest {
+    /// Where a field of the pool stands, such as `spec.backup.database.host`; for one that does not, the nearest field above it.
+    pub fn place_of(&self, path: &str) -> Place {
+        self.marks.place(path)
+    }
 }
 
 /// Everything that is wrong with the manifests, in the order of files and lines; never empty.

@@ -21,7 +21,7 @@ pub(super) struct Document {
 }
 
 /// The place of every field of a document.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Marks {
     file: String,
     root: (usize, usize),

@@ -52,7 +52,15 @@ async fn a_backup_instance_that_cannot_be_used_is_told_with_cause_and_remedy() {
                 "right" => {
                     trial.edit("username: 'pchat_operator'", "username: 'pchat_service'");
                     trial.edit("password: 'Sql-Pa55w.rd'", "password: 'Chat-Pa55w.rd'");
-                    refused(&trial, "BackupUnreachable", &[host, "229", "sysadmin"]).await;
+                    let grant = "ALTER SERVER ROLE sysadmin ADD MEMBER [pchat_service]";
+                    let words = [
+                        r"sql-ks1.contoso.com\PCHAT",
+                        "login pchat_service",
+                        "229",
+                        grant,
+                        "Nothing was changed",
+                    ];
+                    refused(&trial, "RightsMissing", &words).await;
                 }
                 _ => {
                     trial.declare("databaseName: mgc2");

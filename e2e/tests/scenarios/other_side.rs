@@ -122,16 +122,28 @@ async fn a_mirror_that_promotes_itself_before_recovery_gets_log_shipping_back() 
     called_off(&trial);
 }
 
-/// Safety rule 5: a live owner with the opposite intent is displaced by a person's word only.
+/// The run before has written into the state file that it is over: it is no live owner.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_is_turned_back_before_recovery_calls_the_failover_off() {
     let (trial, _) = half_way().await;
     trial.turn("primary");
     let run = trial.converge(&["--executor", "second-run"]).await;
+    assert_eq!(run.code, exit::DONE, "{run}");
+    called_off(&trial);
+    trial.quiet().await;
+}
+
+/// Safety rule 5: an owner with the opposite intent that is not known to be over is displaced by a person's word only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_is_turned_back_elsewhere_asks_a_person_first() {
+    let (trial, _) = half_way().await;
+    trial.turn("primary");
+    let elsewhere = ["--executor", "second-run", "--state", "elsewhere.state.yaml"];
+    let run = trial.converge(&elsewhere).await;
     run.stopped("IntentConflict", exit::APPROVAL).tells(&["first-run"]);
     assert!(!trial.shipping_runs());
     let digest = run.digest().to_owned();
-    let run = trial.converge(&["--executor", "second-run", "--approve", &digest]).await;
+    let run = trial.converge(&[&elsewhere[..], &["--approve", &digest]].concat()).await;
     assert_eq!(run.code, exit::DONE, "{run}");
     called_off(&trial);
     trial.quiet().await;

@@ -78,6 +78,11 @@ pub enum Contact {
         /// A sentence with host, cause and remedy.
         detail: String,
     },
+    /// Logged in, and the login may not see what it asked for. As alive as an unusable one.
+    Denied {
+        /// What was denied: the server's words with its number.
+        detail: String,
+    },
     /// Nothing came back at all.
     Silent {
         /// Start of the first look of an unbroken series of silent ones.
@@ -96,6 +101,8 @@ pub struct InstanceFacts {
     pub contact: Contact,
     /// Start of the look that `contact` comes from.
     pub at: Timestamp,
+    /// The login that it is asked with.
+    pub login: String,
     /// Its state; unknown unless it answers.
     pub state: Fact<InstanceState>,
 }

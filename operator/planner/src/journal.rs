@@ -170,6 +170,8 @@ pub struct Run {
     pub next_transition: Uuid,
     /// The owner's token as this run saw it at its first look (`None`: not looked yet; `Some(None)`: nobody's).
     pub first_look: Option<Option<Epoch>>,
+    /// The token of an earlier run of the same person that is known to be over: whoever it names does nothing more.
+    pub over: Option<Epoch>,
     /// Digests that a person accepted, latched when first seen.
     pub approvals: Vec<String>,
     /// Steps that this run carried out and had an answer to. The planner asks it only of steps whose effect does not last or

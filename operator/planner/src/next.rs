@@ -72,8 +72,12 @@ fn rule(next: &Next) -> Reason {
 fn survey<'a>(pool: &'a Pool, facts: &'a Facts, run: &'a Run, now: Timestamp) -> Result<Evidence<'a>, Stop> {
     let here = instance(pool, BACKUP);
     let found = facts.instances.get(&BACKUP);
+    let login = found.map_or("", |f| f.login.as_str());
     let why = match found.map(|f| (&f.contact, &f.state)) {
         None => "it was not looked at yet".to_owned(),
+        Some((Contact::Denied { detail }, _)) => {
+            return Err(stops::rights_missing(&here, login, Some(detail)));
+        }
         Some((Contact::Silent { detail, .. } | Contact::Unusable { detail }, _)) => detail.clone(),
         Some((Contact::Answers, state)) => state.why().unwrap_or_default().to_owned(),
     };
@@ -83,7 +87,7 @@ fn survey<'a>(pool: &'a Pool, facts: &'a Facts, run: &'a Run, now: Timestamp) ->
             None => return Err(stops::backup_unreachable(&here, &why)),
         };
     if !state.sysadmin {
-        return Err(stops::rights_missing(&here));
+        return Err(stops::rights_missing(&here, login, None));
     }
     if let Some(damage) = &state.journal_damage {
         return Err(stops::journal_damaged(&here, &pool.database, damage));

@@ -72,7 +72,7 @@ impl OtherSide {
                     ));
                     stopped.push(None);
                 }
-                (Contact::Unusable { detail }, _) => {
+                (Contact::Unusable { detail } | Contact::Denied { detail }, _) => {
                     let detail = detail.trim_end_matches('.');
                     it.alive(id, format!("{name} is alive but can't be asked: {detail}"), &mut seen);
                     stopped.push(None);

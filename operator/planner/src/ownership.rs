@@ -1,7 +1,8 @@
 //! Who may act: rule 5, intent is accepted once.
 //!
 //! Nobody owns the pool without an open transition. A run takes one over only from the owner that it saw at its first
-//! look, or from one whose mark has lapsed in the far end's own clock; displaced by the same intent it stands by.
+//! look, from one whose mark has lapsed in the far end's own clock, or from one that is known to be over; displaced by the
+//! same intent it stands by.
 
 use jiff::SignedDuration;
 
@@ -50,6 +51,11 @@ pub(crate) fn judge(state: &InstanceState, run: &Run, intent: Side) -> Ownership
         return Ownership::Mine(owner.epoch.clone());
     }
     if after(owner.mark, LAPSE) <= state.clock {
+        return Ownership::Takeable(epoch);
+    }
+    // Whatever it wanted, it wants nothing more. A batch of it that is still on its way is refused at the far end as soon
+    // as the new token stands there.
+    if run.over.as_ref() == Some(&owner.epoch) {
         return Ownership::Takeable(epoch);
     }
     if transition.intent != intent {

@@ -135,7 +135,9 @@ impl Evidence<'_> {
                 (_, Some(_)) => Mirror::Absent,
                 (Some(f), None) => Mirror::Silent(match &f.contact {
                     Contact::Silent { detail, .. } => format!("{name} does not answer: {detail}"),
-                    Contact::Unusable { detail } => format!("{name} can't be asked: {detail}"),
+                    Contact::Unusable { detail } | Contact::Denied { detail } => {
+                        format!("{name} can't be asked: {detail}")
+                    }
                     Contact::Answers => {
                         format!("{name}: {}", f.state.why().unwrap_or("its state was not read"))
                     }

@@ -28,14 +28,27 @@ pub(crate) fn backup_unreachable(here: &str, why: &str) -> Stop {
     )
 }
 
-pub(crate) fn rights_missing(here: &str) -> Stop {
+/// `denied`: what the server did not let the login see; nothing, if only the role is missing.
+pub(crate) fn rights_missing(here: &str, login: &str, denied: Option<&str>) -> Stop {
+    let message = match denied {
+        Some(what) => format!(
+            "{here}, the side that the pool would live on, does not tell login {login} its state: {}.",
+            what.trim_end_matches('.')
+        ),
+        None => format!(
+            "Login {login} is not a member of sysadmin on {here}, the side that the pool would live on."
+        ),
+    };
     stop(
         Reason::RightsMissing,
         None,
-        format!("The login on {here} is not a member of sysadmin."),
-        "Log shipping's procedures, jobs and RESTORE need it. On that instance: ALTER SERVER ROLE sysadmin ADD MEMBER [login] \
-         (2008 R2: EXEC sp_addsrvrolemember 'login', 'sysadmin')."
-            .into(),
+        message,
+        format!(
+            "Log shipping's procedures, jobs and RESTORE need a member of sysadmin. On {here}: ALTER SERVER ROLE sysadmin ADD MEMBER \
+             {} (2008 R2: EXEC sp_addsrvrolemember {}, N'sysadmin'). The run goes on by itself. Nothing was changed by this look.",
+            bracketed(login),
+            quoted(login)
+        ),
     )
 }
 
@@ -161,7 +174,9 @@ pub(crate) fn owned_by_another(e: &Evidence, owner: &Owner) -> String {
 pub(crate) fn shell(e: &Evidence, step: StepId) -> Stop {
     let s = &e.facts.shell;
     let why = match (&s.contact, s.pool_state.why(), s.servers.why()) {
-        (Contact::Silent { detail, .. } | Contact::Unusable { detail }, ..) => detail.clone(),
+        (Contact::Silent { detail, .. } | Contact::Unusable { detail } | Contact::Denied { detail }, ..) => {
+            detail.clone()
+        }
         (Contact::Answers, Some(why), _) | (Contact::Answers, None, Some(why)) => why.to_owned(),
         _ => "it did not tell".into(),
     };
@@ -234,6 +249,10 @@ pub(crate) fn mirror_unavailable(e: &Evidence, why: &str) -> Stop {
 
 pub(crate) fn bracketed(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
+}
+
+fn quoted(text: &str) -> String {
+    format!("N'{}'", text.replace('\'', "''"))
 }
 
 pub(crate) fn job_running(job: &Job) -> String {

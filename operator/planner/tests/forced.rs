@@ -79,3 +79,38 @@ fn the_steps_follow_each_other_until_nothing_is_left() {
     assert_eq!((plan.next, plan.rule), (Next::Converged, Reason::AsDeclared));
     assert_eq!(plan.direction, Direction::Steady(Side::Backup));
 }
+
+/// A login that may not see and one that may see but not act are the same thing to do for a person.
+#[test]
+fn a_login_without_rights_on_the_backup_instance_is_told_with_the_statement_that_grants_them() {
+    let told = |c: &Case| match c.plan().next {
+        Next::Blocked(stop) if stop.reason == Reason::RightsMissing => {
+            assert!(stop.remedy.contains("Nothing was changed"), "{stop:#?}");
+            format!("{} {}", stop.message, stop.remedy)
+        }
+        other => panic!("{other:#?}"),
+    };
+    let mut c = Case::disaster();
+    c.facts.instances.get_mut(&B).unwrap().login = "o'neil]".into();
+    c.b().sysadmin = false;
+    let lacks = told(&c);
+    let backup = c.facts.instances.get_mut(&B).unwrap();
+    backup.contact =
+        Contact::Denied { detail: "the login lacks a right (error 229: The SELECT ...).".into() };
+    backup.state = unknown("denied");
+    let denied = told(&c);
+    assert!(denied.contains("error 229"), "{denied}");
+    for told in [lacks, denied] {
+        for word in [r"sql-ks1.contoso.com\PCHAT", "o'neil]", "[o'neil]]]", "N'o''neil]'", "sysadmin"] {
+            assert!(told.contains(word), "{word} is not in: {told}");
+        }
+    }
+}
+
+/// Denied is alive.
+#[test]
+fn a_primary_that_denies_its_state_is_not_taken_for_dead() {
+    let mut c = Case::disaster();
+    c.facts.instances.get_mut(&P).unwrap().contact = Contact::Denied { detail: "error 229".into() };
+    assert_eq!(c.plan().rule, Reason::PrimaryMayBeAlive);
+}

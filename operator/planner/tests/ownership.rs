@@ -68,6 +68,23 @@ fn the_opposite_intent_of_a_live_owner_is_a_conflict_that_only_its_epoch_resolve
 }
 
 #[test]
+fn an_owner_whose_run_is_known_to_be_over_is_taken_over_from_whatever_it_wanted() {
+    for active in [Side::Primary, Side::Backup] {
+        let mut c = theirs();
+        c.pool.active = active;
+        c.run.over = Some(Epoch("theirs".into()));
+        assert!(
+            matches!(action(&c.plan()), Some(Action::TakeOwnership { expected: Some(e), .. }) if e.0 == "theirs"),
+            "{:#?}",
+            c.plan().next
+        );
+        assert!(c.plan().hazards.is_empty(), "nobody is displaced");
+        c.run.over = Some(Epoch("another".into()));
+        assert!(action(&c.plan()).is_none(), "the end of one run says nothing of another");
+    }
+}
+
+#[test]
 fn turned_back_before_the_recovery_log_shipping_runs_again_first() {
     let mut c = Case::disaster().owned();
     c.pool.active = Side::Primary;

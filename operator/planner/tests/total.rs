@@ -81,7 +81,10 @@ fn bend(c: &mut Case, d: &mut Dice) {
         }
         9 => {
             if let Some(f) = c.facts.instances.get_mut(&who) {
-                f.contact = Contact::Unusable { detail: "refused".into() };
+                f.contact = match d.below(2) {
+                    0 => Contact::Unusable { detail: "refused".into() },
+                    _ => Contact::Denied { detail: "denied".into() },
+                };
                 f.at = moment(d);
             }
         }

@@ -89,7 +89,7 @@ async fn look<F: FarEnd>(
         () = interrupt.wait() => return Exit::Interrupted,
     };
     let now = Timestamp::now();
-    let mut identity = Identity::new(default_executor(), approvals);
+    let mut identity = Identity::new(default_executor(), approvals, None);
     identity.learn(pool, &facts);
     let plan = pchat_planner::plan(pool, &facts, identity.run(), now);
     let mut record = Record::new(identity.run().executor.clone(), began);

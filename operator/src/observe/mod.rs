@@ -230,7 +230,8 @@ impl Observer {
         let Some(target) = self.ends.targets.get(&HOME) else {
             let why = "the backup instance is not declared".to_owned();
             let state = Fact::Unknown { why: why.clone(), source: "manifest".into(), at };
-            return InstanceFacts { contact: Contact::Unusable { detail: why }, at, state };
+            let contact = Contact::Unusable { detail: why };
+            return InstanceFacts { contact, at, login: String::new(), state };
         };
         let seen = look(target, &self.ends.pool.database, &self.ends.deadlines, &mut home.connection).await;
         if let Look::Read(read) = &seen {
@@ -242,7 +243,7 @@ impl Observer {
                 other
             });
         }
-        let facts = home.series.take(at, &seen, &target.display);
+        let facts = home.series.take(at, &seen, target);
         home.latest = Some(facts.clone());
         facts
     }
@@ -325,7 +326,7 @@ impl Looker for Instance {
     async fn look(&mut self, at: Timestamp) -> InstanceFacts {
         let seen =
             look(&self.target, &self.ends.pool.database, &self.ends.deadlines, &mut self.connection).await;
-        self.series.take(at, &seen, &self.target.display)
+        self.series.take(at, &seen, &self.target)
     }
 
     fn same(a: &InstanceFacts, b: &InstanceFacts) -> bool {

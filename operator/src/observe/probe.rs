@@ -10,7 +10,7 @@ use super::state::{self, Read};
 use crate::sql::batches::state::state as state_batch;
 use crate::sql::connect::{ConnectError, connect};
 use crate::sql::connection::{Connection, Lost};
-use crate::sql::explain::explain;
+use crate::sql::explain::{denied, explain};
 use crate::sql::target::{Deadlines, Target};
 
 /// How long a kept connection is asked before a fresh one is tried.
@@ -23,6 +23,8 @@ pub enum Look {
     Read(Box<Read>),
     /// It is alive and could not be asked.
     Unusable(String),
+    /// It answers, and denied what was asked.
+    Denied(String),
     /// Nothing came back.
     Silent(String),
 }
@@ -78,6 +80,9 @@ async fn ask(
     };
     if let Some(error) = &answer.error {
         let told = explain(error);
+        if denied(error) {
+            return Some(Look::Denied(told.what));
+        }
         return Some(Look::Unusable(format!(
             "{display} could not tell its state: {} {}",
             told.what, told.remedy
@@ -101,6 +106,8 @@ pub enum Reached {
     Answers,
     /// It is alive and could not be asked.
     Unusable(String),
+    /// It answers, and denied what was asked.
+    Denied(String),
     /// Nothing came back.
     Silent(String),
 }
@@ -125,6 +132,10 @@ impl Series {
                 self.silent = None;
                 Contact::Unusable { detail: detail.clone() }
             }
+            Reached::Denied(detail) => {
+                self.silent = None;
+                Contact::Denied { detail: detail.clone() }
+            }
             Reached::Answers => {
                 self.silent = None;
                 Contact::Answers
@@ -133,41 +144,59 @@ impl Series {
     }
 
     /// The same for a look at an instance.
-    pub fn take(&mut self, at: Timestamp, look: &Look, display: &str) -> InstanceFacts {
+    pub fn take(&mut self, at: Timestamp, look: &Look, target: &Target) -> InstanceFacts {
+        let display = &target.display;
         let source = format!("{display}, sys.databases and msdb");
         let (reached, state) = match look {
             Look::Silent(detail) => {
                 (Reached::Silent(detail.clone()), Err(format!("{display} does not answer: {detail}")))
             }
             Look::Unusable(detail) => (Reached::Unusable(detail.clone()), Err(detail.clone())),
+            Look::Denied(detail) => (Reached::Denied(detail.clone()), Err(detail.clone())),
             Look::Read(read) => (Reached::Answers, Ok(read.state.clone())),
         };
         let state = match state {
             Ok(value) => Fact::Known { value, source, at },
             Err(why) => Fact::Unknown { why, source, at },
         };
-        InstanceFacts { contact: self.contact(at, &reached), at, state }
+        let login = target.credentials.user.clone();
+        InstanceFacts { contact: self.contact(at, &reached), at, login, state }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::target::{Credentials, Encryption, Endpoint, Secret};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    fn target() -> Target {
+        Target {
+            display: r"sql-ks1\PCHAT".into(),
+            host: "sql-ks1".into(),
+            address: None,
+            endpoint: Endpoint::Port(1433),
+            credentials: Credentials { user: "pchat".into(), password: Secret::new("x") },
+            encryption: Encryption::Required,
+            ca_pem: None,
+        }
     }
 
     #[test]
     fn any_sign_of_life_ends_a_series_of_silence() {
         let silent = Look::Silent("no answer".into());
         let mut series = Series::default();
-        series.take(at(1), &silent, "s");
-        let second = series.take(at(5), &silent, "s");
+        series.take(at(1), &silent, &target());
+        let second = series.take(at(5), &silent, &target());
         assert!(matches!(second.contact, Contact::Silent { since, tries: 2, .. } if since == at(1)));
-        series.take(at(6), &Look::Unusable("refused".into()), "s");
-        let again = series.take(at(9), &silent, "s");
-        assert!(matches!(again.contact, Contact::Silent { since, tries: 1, .. } if since == at(9)));
-        assert!(again.state.value().is_none());
+        for (second, sign) in [(6, Look::Unusable("refused".into())), (7, Look::Denied("229".into()))] {
+            series.take(at(second), &sign, &target());
+            let again = series.take(at(9), &silent, &target());
+            assert!(matches!(again.contact, Contact::Silent { since, tries: 1, .. } if since == at(9)));
+            assert!(again.state.value().is_none());
+        }
     }
 }

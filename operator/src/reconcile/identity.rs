@@ -22,8 +22,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new run by `executor`, with the digests that a person accepted.
-    pub fn new(executor: String, approvals: Vec<String>) -> Self {
+    /// A new run by `executor`, with the digests that a person accepted and the token of the run before it that is over.
+    pub fn new(executor: String, approvals: Vec<String>, over: Option<Epoch>) -> Self {
         Identity {
             run: Run {
                 executor,
@@ -31,6 +31,7 @@ impl Identity {
                 next_epoch: fresh_epoch(),
                 next_transition: Uuid::nil(),
                 first_look: None,
+                over,
                 approvals,
                 asked: Vec::new(),
             },

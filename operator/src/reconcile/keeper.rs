@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pchat_planner::facts::Facts;
+use pchat_planner::journal::Epoch;
 use pchat_planner::pool::Pool;
 
 use super::state_file::{Approval, StateFile, Stored};
@@ -60,7 +61,19 @@ impl Keeper {
         self.stored.approvals.iter().map(|approval| approval.digest.clone()).collect()
     }
 
-    /// Takes in the journal at the far end. Approvals of a transition that is over are dropped.
+    /// The token of the last run that kept this file, if that run is known to be over.
+    pub fn over(&self) -> Option<Epoch> {
+        self.stored.ended.clone()
+    }
+
+    /// The run that owned the pool by `epoch` ends by itself: nothing is sent with that token any more.
+    pub fn end(&mut self, epoch: &Epoch) {
+        self.changed |= self.stored.ended.as_ref() != Some(epoch);
+        self.stored.ended = Some(epoch.clone());
+    }
+
+    /// Takes in the journal at the far end. Approvals of a transition that is over are dropped, and so is the end of a run
+    /// once another one owns the pool.
     pub fn see(&mut self, facts: &Facts) {
         let Some(journal) = journal(facts) else { return };
         if let Some(transition) = &journal.transition {
@@ -74,6 +87,12 @@ impl Keeper {
                 approval.transition.is_none_or(|id| id == transition.id && transition.is_open())
             });
             self.changed |= before != self.stored.approvals;
+        }
+        if let (Some(ended), Some(owner)) = (&self.stored.ended, &journal.owner)
+            && *ended != owner.epoch
+        {
+            self.stored.ended = None;
+            self.changed = true;
         }
         // The owner's mark moves with every batch; it alone is no reason to write.
         let same = self.stored.journal.as_ref().is_some_and(|stored| {

@@ -78,7 +78,7 @@ pub struct Outcome {
     pub last: Option<(Facts, Plan)>,
     /// What it saw and did.
     pub record: Record,
-    /// The state file's keeper, for the report to be put in.
+    /// The state file's keeper, for the report to be put in; what it holds of the end is still to be saved.
     pub keeper: Keeper,
 }
 
@@ -120,7 +120,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     ) -> Self {
         Driver {
             record: Record::new(keeper.executor().to_owned(), (settings.clock)()),
-            identity: Identity::new(keeper.executor().to_owned(), keeper.approvals()),
+            identity: Identity::new(keeper.executor().to_owned(), keeper.approvals(), keeper.over()),
             tries: Tries::default(),
             poll: Backoff::new(POLL.0, POLL.1),
             still: None,
@@ -315,6 +315,9 @@ impl<'a, F: FarEnd> Driver<'a, F> {
 
     fn over(mut self, ending: Ending) -> Outcome {
         self.record.ended = Some(millis(self.now()));
+        if let Some(epoch) = &self.identity.run().epoch {
+            self.keeper.end(epoch);
+        }
         Outcome { ending, last: self.last, record: self.record, keeper: self.keeper }
     }
 }

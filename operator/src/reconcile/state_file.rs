@@ -1,4 +1,5 @@
-//! The state file of a run without a cluster: a copy of the journal, what a person accepted, the last report.
+//! The state file of a run without a cluster: a copy of the journal, whether the last run is over, what a person accepted,
+//! the last report.
 //!
 //! The truth stands at the far end; this file serves the reader, and a far end whose journal was lost. So no
 //! trouble with it stops a failover: what can't be read or is another pool's is set aside and told, what can't be
@@ -9,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pchat_planner::journal::Journal;
+use pchat_planner::journal::{Epoch, Journal};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -36,6 +37,9 @@ pub struct Stored {
     /// Copy of the journal, as it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
+    /// The owner's token of the last run that acted, once that run has ended by itself; a killed one leaves none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Epoch>,
     /// What a person accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
@@ -66,6 +70,7 @@ impl Stored {
             written: now,
             executor: executor.into(),
             journal: None,
+            ended: None,
             approvals: Vec::new(),
             report: None,
         }

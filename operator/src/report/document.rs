@@ -341,6 +341,7 @@ fn contact(contact: &Contact) -> (&'static str, Option<String>, Option<Timestamp
     match contact {
         Contact::Answers => ("Answers", None, None),
         Contact::Unusable { detail } => ("Unusable", Some(detail.clone()), None),
+        Contact::Denied { detail } => ("Denied", Some(detail.clone()), None),
         Contact::Silent { since, detail, .. } => ("Silent", Some(detail.clone()), Some(*since)),
     }
 }

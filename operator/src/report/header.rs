@@ -77,7 +77,7 @@ pub fn silence(pool: &Pool, facts: &Facts, side: Side, now: jiff::Timestamp) -> 
         match facts.instances.get(&id).map(|seen| &seen.contact) {
             None => others.push(format!("{instance} was not looked at")),
             Some(Contact::Answers) => others.push(format!("{instance} answers")),
-            Some(Contact::Unusable { detail }) => {
+            Some(Contact::Unusable { detail } | Contact::Denied { detail }) => {
                 others.push(format!(
                     "{instance} may be alive and can't be asked ({})",
                     detail.trim_end_matches('.')

@@ -126,6 +126,9 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
             header::tried(*tries),
             sentence(detail)
         ),
+        Contact::Denied { detail } => {
+            format!("answers, and denies login {} its state: {}", seen.login, sentence(detail))
+        }
         Contact::Unusable { detail } => format!("may be alive and can't be asked: {}", sentence(detail)),
         Contact::Answers => match &seen.state {
             Fact::Unknown { why, .. } => format!("answers; its state is not known: {}", sentence(why)),
@@ -275,7 +278,9 @@ fn shell(pool: &Pool, facts: &Facts, view: &View<'_>) -> String {
         Contact::Silent { since, detail, .. } => {
             return format!("Does not answer since {}: {}", time(*since, view.now), sentence(detail));
         }
-        Contact::Unusable { detail } => return format!("Can't be asked: {}", sentence(detail)),
+        Contact::Unusable { detail } | Contact::Denied { detail } => {
+            return format!("Can't be asked: {}", sentence(detail));
+        }
         Contact::Answers => {}
     }
     let mut parts = vec![match &shell.pool_state {

@@ -53,6 +53,14 @@ pub fn file_fault(error: &ServerError) -> Option<FileFault> {
     }
 }
 
+/// Whether the server denied what was asked: the connection and the login are in order, a right is missing.
+pub fn denied(error: &ServerError) -> bool {
+    matches!(
+        error.number,
+        229 | 230 | 262 | 297 | 300 | 371 | 916 | 3110 | 6102 | 8189 | 14260 | 14393 | 14525 | 15003 | 15247
+    )
+}
+
 /// A cause and a remedy, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
@@ -76,7 +84,7 @@ pub fn explain(error: &ServerError) -> Explanation {
 
 fn meaning(error: &ServerError) -> (Option<&'static str>, &'static str) {
     match error.number {
-        229 | 262 | 297 | 300 | 371 | 916 | 3110 | 15247 | 14260 | 14393 | 14525 | 6102 | 15003 | 8189 => (
+        _ if denied(error) => (
             Some("the login lacks a right"),
             "Make it a member of sysadmin on this instance, or grant the rights listed in the README.",
         ),

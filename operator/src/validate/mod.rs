@@ -12,6 +12,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 use pchat_crds as crds;
+use pchat_crds::manifest::Place;
 use pchat_crds::{Manifest, PersistentChatPoolSpec, Secrets, SqlServer};
 use pchat_planner::pool as planner;
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
@@ -25,10 +26,10 @@ const DEFAULT_PORT: u16 = 1433;
 
 /// One thing that can't be worked with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {field}: {expected}")]
+#[error("{place}: {field}: {expected}")]
 pub struct Problem {
-    /// The file in which the pool stands.
-    pub file: String,
+    /// Where the field stands, or the nearest one above it that the manifest has.
+    pub place: Place,
     /// The field that leads there, for example `spec.backup.mirror`.
     pub field: String,
     /// What was expected and what to do.
@@ -51,7 +52,7 @@ impl std::error::Error for Problems {}
 /// Makes it ready. `hosts` overrides name resolution.
 pub fn validate(manifest: &Manifest, hosts: &Hosts) -> Result<Ends, Problems> {
     let spec = &manifest.pool.spec;
-    let mut found = Found { file: manifest.place.file.clone(), problems: Vec::new() };
+    let mut found = Found { manifest, problems: Vec::new() };
     let mut targets = BTreeMap::new();
     for side in [Side::Primary, Side::Backup] {
         let site = spec.site(crd_side(side));
@@ -76,14 +77,15 @@ pub fn validate(manifest: &Manifest, hosts: &Hosts) -> Result<Ends, Problems> {
 }
 
 /// The problems so far.
-struct Found {
-    file: String,
+struct Found<'a> {
+    manifest: &'a Manifest,
     problems: Vec<Problem>,
 }
 
-impl Found {
+impl Found<'_> {
     fn say(&mut self, field: &str, expected: impl Into<String>) {
-        let problem = Problem { file: self.file.clone(), field: field.into(), expected: expected.into() };
+        let place = self.manifest.place_of(field);
+        let problem = Problem { place, field: field.into(), expected: expected.into() };
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -117,7 +119,7 @@ fn target(
     secrets: &Secrets,
     hosts: &Hosts,
     field: &str,
-    found: &mut Found,
+    found: &mut Found<'_>,
 ) -> Option<Target> {
     let access = spec.sql_access(server);
     let login = found.take(&format!("{field}.credentials"), secrets.login(&access.credentials));

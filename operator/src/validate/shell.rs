@@ -10,7 +10,7 @@ pub(super) fn target(
     declared: &ManagementShell,
     secrets: &Secrets,
     hosts: &Hosts,
-    found: &mut Found,
+    found: &mut Found<'_>,
 ) -> Option<Shell> {
     const FIELD: &str = "spec.managementShell";
     let place = place(declared.uri.as_str());
@@ -38,7 +38,7 @@ pub(super) fn target(
     })
 }
 
-fn auth(declared: &ManagementShell, secrets: &Secrets, found: &mut Found) -> Option<Auth> {
+fn auth(declared: &ManagementShell, secrets: &Secrets, found: &mut Found<'_>) -> Option<Auth> {
     const FIELD: &str = "spec.managementShell.credentials";
     if declared.authentication == Authentication::Kerberos {
         return kerberos(declared, secrets, found);
@@ -73,7 +73,7 @@ fn auth(declared: &ManagementShell, secrets: &Secrets, found: &mut Found) -> Opt
 }
 
 #[cfg(feature = "kerberos")]
-fn kerberos(declared: &ManagementShell, secrets: &Secrets, found: &mut Found) -> Option<Auth> {
+fn kerberos(declared: &ManagementShell, secrets: &Secrets, found: &mut Found<'_>) -> Option<Auth> {
     let principal = match &declared.credentials {
         None => None,
         Some(credentials) => {
@@ -85,7 +85,7 @@ fn kerberos(declared: &ManagementShell, secrets: &Secrets, found: &mut Found) ->
 }
 
 #[cfg(not(feature = "kerberos"))]
-fn kerberos(_: &ManagementShell, _: &Secrets, found: &mut Found) -> Option<Auth> {
+fn kerberos(_: &ManagementShell, _: &Secrets, found: &mut Found<'_>) -> Option<Auth> {
     found.say(
         "spec.managementShell.authentication",
         "Kerberos is not part of this build: build it with --features kerberos, or use Negotiate",

@@ -100,8 +100,11 @@ fn a_certificate_that_is_none_is_told_with_its_field_for_every_server() {
             "spec.backup.mirror.ca"
         ]
     );
+    // None of them names an authority of its own: the line is that of the server.
+    let lines = problems.iter().map(|problem| problem.place.line);
+    assert_eq!(lines.collect::<Vec<_>>(), [15, 16, 20, 21]);
     assert!(
-        problems[0].to_string().starts_with("chat.yaml: spec.primary.database.ca: expected certificates")
+        problems[0].to_string().starts_with("chat.yaml:15: spec.primary.database.ca: expected certificates")
     );
 }
 
@@ -115,4 +118,8 @@ fn a_form_of_authentication_that_this_build_lacks_is_bad_input() {
     let problems = validate(&manifest, &Hosts::default()).expect_err("no Kerberos").0;
     assert_eq!(problems.len(), 1);
     assert!(problems[0].expected.contains("--features kerberos"), "{}", problems[0]);
+    let line = problems[0].place.line;
+    let declared = std::fs::read_to_string(format!("{}/../examples/pool.yaml", env!("CARGO_MANIFEST_DIR")));
+    let declared = declared.expect("an example").lines().position(|l| l.contains("authentication:"));
+    assert_eq!(Some(line - 1), declared, "the field's own line");
 }

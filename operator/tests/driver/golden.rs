@@ -131,7 +131,7 @@ async fn colour_is_only_added_never_said_with() {
 
 /// `observe` and `plan` of one look.
 fn looked(case: &Case) -> (String, String) {
-    let mut identity = Identity::new("ops1, process 4711".into(), Vec::new());
+    let mut identity = Identity::new("ops1, process 4711".into(), Vec::new(), None);
     identity.learn(&case.pool, &case.facts);
     let plan = pchat_planner::plan(&case.pool, &case.facts, identity.run(), case.now);
     let mut turned = case.pool.clone();

@@ -243,6 +243,39 @@ async fn the_field_turned_back_before_the_point_of_no_return_puts_log_shipping_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_ended_does_not_stand_in_the_way_of_the_next_one_with_its_state_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| Some(StateFile::new(folder.path().join(name)));
+    let world = World::new(gap());
+    let first = world.run_with("first", &Silent, file("chat.state.yaml"), &[], Duration::ZERO).await;
+    let mut first = first.expect("it was not killed");
+    assert_eq!(first.keeper.save(now()), None);
+    world.case().pool.active = Side::Primary;
+    let stranger = world.run_with("stranger", &Silent, file("other.state.yaml"), &[], Duration::ZERO).await;
+    assert_eq!(reason(&ending(stranger)), Some(Reason::IntentConflict));
+    let next = world.run_with("next", &Silent, file("chat.state.yaml"), &[], Duration::ZERO).await;
+    next.expect("it was not killed");
+    let transition = world.case().b().journal.transition.clone().expect("a transition");
+    assert_eq!(transition.phase, Phase::CalledOff);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_killed_is_not_known_to_be_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = || Some(StateFile::new(folder.path().join("chat.state.yaml")));
+    let world = World::new(gap());
+    let mut ended = world.run_with("ended", &Silent, file(), &[], Duration::ZERO).await.expect("not killed");
+    assert_eq!(ended.keeper.save(now()), None);
+    // The next one is killed when it has taken over.
+    let taking_over = world.sent().len() + 1;
+    let world = world.at(taking_over, Fault::KillAfter);
+    world.case().pool.active = Side::Primary;
+    assert!(world.run_with("killed", &Silent, file(), &[], Duration::ZERO).await.is_none());
+    let next = world.run_with("next", &Silent, file(), &[], Duration::ZERO).await;
+    assert_eq!(reason(&ending(next)), Some(Reason::IntentConflict));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_in_which_nothing_moves_for_very_long_is_a_stop() {
     // The restore job never ends.
     let world = World::new(Case::disaster());

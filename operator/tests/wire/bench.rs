@@ -95,6 +95,7 @@ pub fn run() -> Run {
         epoch: None,
         next_epoch: Epoch(Uuid::new_v4().to_string()),
         next_transition: Uuid::new_v4(),
+        over: None,
         first_look: None,
         approvals: Vec::new(),
         asked: Vec::new(),

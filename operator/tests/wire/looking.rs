@@ -140,16 +140,14 @@ async fn a_refused_login_and_an_untrusted_certificate_are_sentences_with_a_remed
 async fn a_login_without_rights_is_told_which_right_and_where() {
     let mut bench = quiet("").await;
     let backup = bench.ends.targets.get_mut(&HOME).unwrap();
-    backup.credentials.user = "chat_service".into();
+    backup.credentials.user = "pchat_service".into();
     backup.credentials.password = Secret::new("Chat-Pa55w.rd");
     let facts = look(&bench.far()).await;
     let backup = instance(&facts, HOME);
+    assert_eq!(backup.login, "pchat_service");
     match &backup.contact {
-        Contact::Answers => assert!(!backup.state.value().unwrap().sysadmin),
-        Contact::Unusable { detail } => {
-            assert!(detail.contains(BACKUP) && detail.contains("login"), "{detail}")
-        }
-        silent => panic!("{silent:?}"),
+        Contact::Denied { detail } => assert!(detail.contains("lacks a right (error 229"), "{detail}"),
+        other => panic!("{other:?}"),
     }
 }
 

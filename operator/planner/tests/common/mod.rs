@@ -101,6 +101,7 @@ pub fn silent(since: i64) -> InstanceFacts {
     InstanceFacts {
         contact: Contact::Silent { since: t(since), tries: 3, detail: "no answer in 3 s".into() },
         at: t(1000),
+        login: "pchat".into(),
         state: unknown("no answer"),
     }
 }
@@ -132,6 +133,7 @@ pub fn answers(server: &str, database: Option<Database>) -> InstanceFacts {
     InstanceFacts {
         contact: Contact::Answers,
         at: t(1000),
+        login: "pchat".into(),
         state: known(InstanceState {
             server_name: server.into(),
             version: "11.0.7001.0".into(),
@@ -231,6 +233,7 @@ impl Case {
             next_epoch: Epoch("mine".into()),
             next_transition: Uuid::from_u128(0x7A),
             first_look: Some(None),
+            over: None,
             approvals: Vec::new(),
             asked: Vec::new(),
         };

@@ -28,6 +28,7 @@ pub enum Event {
     /// A delayed request arrives.
     Arrives(usize),
     Crash(usize),
+    Ends(usize),
     Approve(usize, String),
     TurnField,
     Tick,
@@ -59,6 +60,9 @@ impl std::fmt::Debug for Event {
             Event::Delayed(m) => msg(f, "delayed request", m),
             Event::Arrives(k) => write!(f, "delayed request {k} arrives"),
             Event::Crash(i) => write!(f, "executor {i} crashes and is started again"),
+            Event::Ends(i) => {
+                write!(f, "executor {i} ends by itself and is started again with the field turned")
+            }
             Event::Approve(i, d) => write!(f, "{d} is approved for executor {i}"),
             Event::TurnField => write!(f, "the field is turned"),
             Event::Tick => write!(f, "a tick passes"),
@@ -230,6 +234,13 @@ impl Check {
                 let life = e.life + 1;
                 w.execs[i] =
                     Exec { declared: e.declared, life, started: w.tick, ..super::env::exec(e.declared) };
+            }
+            Event::Ends(i) => {
+                w.left.ends -= 1;
+                look(&mut w, i);
+                let e = &w.execs[i];
+                let (life, over) = (e.life + 1, e.epoch.clone().or(e.over.clone()));
+                w.execs[i] = Exec { life, over, started: w.tick, ..super::env::exec(e.declared.other()) };
             }
             Event::Approve(i, digest) => {
                 w.left.approvals -= 1;
@@ -472,6 +483,9 @@ impl Model for Check {
             }
             if w.left.crashes > 0 {
                 out.push(Event::Crash(i));
+            }
+            if w.left.ends > 0 {
+                out.push(Event::Ends(i));
             }
         }
         out.extend((0..w.net.len()).map(Event::Arrives));

@@ -48,6 +48,7 @@ pub fn exec(declared: Side) -> Exec {
         tokens: 0,
         epoch: None,
         first_look: None,
+        over: None,
         approvals: Vec::new(),
         asked: Vec::new(),
         started: 0,

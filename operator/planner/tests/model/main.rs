@@ -80,6 +80,12 @@ fn every_prefix_of_the_printed_runbook_is_taken_over() {
 }
 
 #[test]
+fn a_run_that_follows_its_own_ended_run_is_not_harmed_by_what_that_one_left_on_its_way() {
+    let left = Budget { ends: 2, delays: 2, lost: 1, ticks: 1, ..Budget::default() };
+    holds(env("ended runs", vec![with(disaster(), |w| w.left = left)]));
+}
+
+#[test]
 fn requests_delayed_past_their_caller_do_nothing_wrong() {
     let w = with(hidden(disaster()), |w| {
         w.left = Budget { delays: 2, late: 1, ticks: 1, turns: 1, ..Budget::default() };

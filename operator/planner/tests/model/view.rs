@@ -69,6 +69,7 @@ pub fn run(env: &Env, w: &World, i: usize) -> Run {
             0x7A_0000 + ((i as u128) << 16) + ((e.life as u128) << 8) + e.tokens as u128,
         ),
         first_look,
+        over: e.over.clone(),
         approvals: e.approvals.clone(),
         asked: e.asked.clone(),
     }

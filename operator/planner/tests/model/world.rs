@@ -95,6 +95,8 @@ pub struct Exec {
     pub tokens: u8,
     pub epoch: Option<Epoch>,
     pub first_look: Option<Option<Epoch>>,
+    /// Token of the life before this one, if that ended by itself.
+    pub over: Option<Epoch>,
     pub approvals: Vec<String>,
     pub asked: Vec<Asked>,
     /// Tick of its start: silence counts from there.
@@ -118,6 +120,7 @@ pub struct Msg {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     pub crashes: u8,
+    pub ends: u8,
     pub lost: u8,
     pub delays: u8,
     pub ticks: u8,

@@ -54,7 +54,7 @@ impl<'a> Teller<'a> {
     /// The run is over: tells how it ended, and what a change of the field would meet.
     pub fn over(&self, pool: &Pool, outcome: &Outcome, now: Timestamp) {
         let Some((facts, plan)) = &outcome.last else { return };
-        let mut identity = Identity::new(outcome.record.executor.clone(), Vec::new());
+        let mut identity = Identity::new(outcome.record.executor.clone(), Vec::new(), outcome.keeper.over());
         identity.learn(pool, facts);
         let answer = readiness(pool, facts, identity.run(), now);
         self.halt(match &outcome.ending {

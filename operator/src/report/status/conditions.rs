@@ -366,7 +366,7 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
                 }
             }
             // A copy that waits for log backups is no danger while its instance can't be asked.
-            Some((Contact::Unusable { .. }, _)) if other == Side::Primary => {
+            Some((Contact::Unusable { .. } | Contact::Denied { .. }, _)) if other == Side::Primary => {
                 alive.push(format!("{name} may be alive and can't be asked"));
             }
             _ => unseen.push(name),

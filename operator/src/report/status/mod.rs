@@ -182,6 +182,9 @@ fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedSe
             (Contact::Unusable { detail }, _) => {
                 format!("may be alive and can't be asked: {}", sentence(detail))
             }
+            (Contact::Denied { detail }, _) => {
+                format!("answers, and denies login {} its state: {}", seen.login, sentence(detail))
+            }
             (Contact::Answers, Fact::Unknown { why, .. }) => {
                 format!("answers; its state is not known: {}", sentence(why))
             }
@@ -198,7 +201,9 @@ fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedSe
     });
     let shell = match &facts.shell.contact {
         Contact::Silent { since, .. } => ("does not answer".to_owned(), Some(*since)),
-        Contact::Unusable { detail } => (format!("can't be asked: {}", sentence(detail)), None),
+        Contact::Unusable { detail } | Contact::Denied { detail } => {
+            (format!("can't be asked: {}", sentence(detail)), None)
+        }
         Contact::Answers => match facts.shell.pool_state.value() {
             Some((_, state)) => (format!("the pool's state is {state:?}"), None),
             None => ("answers; the pool's state is not known".into(), None),

@@ -143,6 +143,8 @@ pub struct Invocation {
     pub input: Vec<Value>,
     /// Fires when the caller asks to stop, or its session ends.
     pub stop: CancellationToken,
+    /// Fires when the caller has begun to wait for what this writes.
+    pub awaited: CancellationToken,
 }
 
 impl Invocation {

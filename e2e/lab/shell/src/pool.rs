@@ -52,6 +52,7 @@ struct Pipeline {
     started: bool,
     done: bool,
     stop: CancellationToken,
+    awaited: CancellationToken,
 }
 
 /// Fragments to send, and whether they are the last.
@@ -60,7 +61,7 @@ type News = (Vec<Vec<u8>>, bool);
 /// What a client's bytes ask for.
 pub(crate) enum Asked {
     /// Run this.
-    Run(Uuid, WirePipeline, CancellationToken),
+    Run { id: Uuid, pipeline: WirePipeline, stop: CancellationToken, awaited: CancellationToken },
 }
 
 impl Shell {
@@ -119,6 +120,7 @@ impl Shell {
             started: false,
             done: false,
             stop: CancellationToken::new(),
+            awaited: CancellationToken::new(),
         };
         state.pipelines.insert(id, pipeline);
         Ok(())
@@ -182,6 +184,11 @@ impl Shell {
             if let Some(news) = self.lock().news(command, budget, &self.id)? {
                 return Ok(news);
             }
+            if let Some(pipeline) =
+                command.and_then(|id| self.lock().pipelines.get(&id).map(|p| p.awaited.clone()))
+            {
+                pipeline.cancel();
+            }
             if tokio::time::timeout_at(deadline, changed).await.is_err() {
                 return Err(fault::timed_out());
             }
@@ -244,7 +251,12 @@ impl State {
                 if std::mem::replace(&mut pipeline.started, true) {
                     return Err(fault::bad_message("the pipeline was started already"));
                 }
-                return Ok(Some(Asked::Run(id, wire, pipeline.stop.clone())));
+                return Ok(Some(Asked::Run {
+                    id,
+                    pipeline: wire,
+                    stop: pipeline.stop.clone(),
+                    awaited: pipeline.awaited.clone(),
+                }));
             }
             MessageType::GetAvailableRunspaces
             | MessageType::SetMaxRunspaces

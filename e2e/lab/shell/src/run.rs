@@ -28,6 +28,7 @@ pub(crate) struct Run {
     pub shell: Arc<Shell>,
     pub id: Uuid,
     pub stop: CancellationToken,
+    pub awaited: CancellationToken,
     /// Whether the configuration has a language: plain command lines are then read.
     pub language: bool,
 }
@@ -120,6 +121,7 @@ impl Run {
                 parameters: binding.parameters,
                 input,
                 stop: self.stop.clone(),
+                awaited: self.awaited.clone(),
             })
             .await;
         self.sort(response, command, common)

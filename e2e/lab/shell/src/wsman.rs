@@ -171,12 +171,12 @@ impl Shells {
     }
 
     fn start(&self, shell: &Arc<Shell>, asked: Vec<Asked>) {
-        for Asked::Run(id, pipeline, stop) in asked {
+        for Asked::Run { id, pipeline, stop, awaited } in asked {
             let here = |c: &&crate::Configuration| c.name == shell.configuration;
             let language = self.options.configurations.iter().find(here).is_some_and(|c| c.language);
             let (cmdlets, shell) = (self.cmdlets.clone(), shell.clone());
             // On its own, so that it lives on when the connection of its caller does not.
-            tokio::spawn(Run { cmdlets, shell, id, stop, language }.run(pipeline));
+            tokio::spawn(Run { cmdlets, shell, id, stop, awaited, language }.run(pipeline));
         }
     }
 

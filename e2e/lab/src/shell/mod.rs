@@ -20,6 +20,9 @@ use pchat_psrp::{ErrorCategory, ErrorRecord};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Within this a caller has asked for what its cmdlet wrote.
+const AWAITED: Duration = Duration::from_secs(10);
+
 /// What becomes of the reply to a change.
 enum After {
     Answer,
@@ -68,7 +71,11 @@ impl LabCmdlets {
         };
         match after {
             After::Answer => {}
-            After::LoseReply => self.cut_clients(),
+            After::LoseReply => {
+                // A caller that does not wait for the reply yet would ask for it on another connection, and get it.
+                let _ = tokio::time::timeout(AWAITED, call.awaited.cancelled()).await;
+                self.cut_clients();
+            }
             After::HoldReply => {
                 self.wait_at_gate(call).await;
             }

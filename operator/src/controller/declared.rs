@@ -63,8 +63,13 @@ fn references(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Reads it with its Secrets. The error is the API server's.
-pub async fn read(seen: &Seen, client: &Client, hosts: &Hosts) -> Result<Option<Declared>, kube::Error> {
+/// Reads it with its Secrets. `latched` is the approval that was seen before. The error is the API server's.
+pub async fn read(
+    seen: &Seen,
+    latched: Option<&ApprovalStatus>,
+    client: &Client,
+    hosts: &Hosts,
+) -> Result<Option<Declared>, kube::Error> {
     let Some(object) = &seen.object else { return Ok(None) };
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
@@ -80,7 +85,7 @@ pub async fn read(seen: &Seen, client: &Client, hosts: &Hosts) -> Result<Option<
         }
     }
     Ok(Some(Declared {
-        object: about(object),
+        object: about(object, latched),
         ends: ends(object, &made_from, hosts),
         made_from,
         look_at: object.annotations().get(annotation::RECONCILE_AT).cloned(),
@@ -88,9 +93,10 @@ pub async fn read(seen: &Seen, client: &Client, hosts: &Hosts) -> Result<Option<
     }))
 }
 
-fn about(object: &DynamicObject) -> Object {
+fn about(object: &DynamicObject, latched: Option<&ApprovalStatus>) -> Object {
     let annotations = object.annotations();
-    let latched = status(object).approval;
+    // The object's own may lack what is being written.
+    let latched = latched.cloned().or_else(|| status(object).approval);
     let given = annotations.get(annotation::APPROVE).map(|digest| digest.trim().to_lowercase());
     let given = given.filter(|digest| !digest.is_empty() && digest.len() <= 64);
     let approval = match (given, latched) {
@@ -150,7 +156,7 @@ impl Declared {
     /// Whether what was seen asks for something else than this was read from. Our own writes of the status don't.
     pub fn differs(&self, seen: &Seen) -> bool {
         let Some(object) = &seen.object else { return true };
-        let now = about(object);
+        let now = about(object, self.object.approval.as_ref());
         let digest = |object: &Object| object.approval.as_ref().map(|approval| approval.digest.clone());
         seen.secrets != self.secrets
             || now.generation != self.object.generation

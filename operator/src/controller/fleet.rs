@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
@@ -73,7 +74,7 @@ pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
                 Some(Err(error)) => tracing::warn!(%error, "the watch of Secrets is begun again"),
                 _ => {}
             },
-            Some(ended) = fleet.tasks.join_next() => fleet.ended(ended),
+            Some(_) = fleet.tasks.join_next() => {}
         }
     }
     // Workers hear of the end by themselves; what runs at a far end is seen to its end.
@@ -84,7 +85,19 @@ struct Fleet {
     context: Arc<Context>,
     term: Interrupt,
     crew: BTreeMap<Key, watch::Sender<Seen>>,
-    tasks: JoinSet<Key>,
+    tasks: JoinSet<()>,
+}
+
+/// How long a pool is left alone whose worker has failed.
+const AFTER_FAULT: Duration = Duration::from_secs(30);
+
+/// Sees that there is a worker for a pool: a fault of ours must not leave it alone.
+async fn attend(context: Arc<Context>, seen: watch::Receiver<Seen>, mut term: Interrupt) {
+    while let Err(error) = tokio::spawn(worker::work(Arc::clone(&context), seen.clone(), term.clone())).await
+    {
+        tracing::error!(%error, "a worker has failed; its pool is taken up again in 30 s");
+        tokio::select! { () = tokio::time::sleep(AFTER_FAULT) => {}, () = term.wait() => return }
+    }
 }
 
 impl Fleet {
@@ -97,12 +110,7 @@ impl Fleet {
             return;
         }
         let (sender, seen) = watch::channel(Seen { object: Some(Arc::new(object)), secrets: 0 });
-        let (context, term) = (Arc::clone(&self.context), self.term.clone());
-        let whose = key.clone();
-        self.tasks.spawn(async move {
-            worker::work(context, seen, term).await;
-            whose
-        });
+        self.tasks.spawn(attend(Arc::clone(&self.context), seen, self.term.clone()));
         self.crew.insert(key, sender);
         self.context.metrics.pools(self.crew.len());
     }
@@ -130,13 +138,6 @@ impl Fleet {
             if named {
                 worker.send_modify(|seen| seen.secrets += 1);
             }
-        }
-    }
-
-    /// A worker has ended: by its own, because its object is gone, or by a fault, which must not leave the pool alone.
-    fn ended(&mut self, ended: Result<Key, tokio::task::JoinError>) {
-        if let Err(error) = ended {
-            tracing::error!(%error, "a worker has failed; its pool is taken up again at the next change of its object");
         }
     }
 }

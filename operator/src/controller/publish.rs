@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::fleet::Seen;
 use super::metrics::Metrics;
 use super::teller::{Make, Sink};
 use super::{Context, MANAGER, declared};
@@ -73,7 +74,11 @@ impl Sink for Publisher {
 }
 
 /// Begins to write for `object`. The task ends when the publisher is dropped and all is written.
-pub fn begin(context: &Arc<Context>, object: &DynamicObject) -> (Publisher, JoinHandle<()>) {
+pub fn begin(
+    context: &Arc<Context>,
+    object: &DynamicObject,
+    seen: watch::Receiver<Seen>,
+) -> (Publisher, JoinHandle<()>) {
     let status = declared::status(object);
     let (told, read) = watch::channel(Told { status: status.clone(), ..Told::default() });
     let meta = object.meta();
@@ -99,9 +104,14 @@ pub fn begin(context: &Arc<Context>, object: &DynamicObject) -> (Publisher, Join
         },
         metrics: Arc::clone(&context.metrics),
         written: status,
+        version: 0,
     };
     let publisher = Publisher { told, metrics: Arc::clone(&context.metrics), namespace, name };
-    (publisher, tokio::spawn(writer.run(read)))
+    (publisher, tokio::spawn(writer.run(read, seen)))
+}
+
+fn version(object: &DynamicObject) -> u64 {
+    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
 struct Writer {
@@ -113,13 +123,18 @@ struct Writer {
     about: ObjectReference,
     metrics: Arc<Metrics>,
     written: PersistentChatPoolStatus,
+    /// The resource version of the last write; versions of one resource are numbers that grow (API conventions since 1.35).
+    version: u64,
 }
 
 impl Writer {
-    async fn run(mut self, mut told: watch::Receiver<Told>) {
+    async fn run(mut self, mut told: watch::Receiver<Told>, mut seen: watch::Receiver<Seen>) {
         let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
         loop {
             let now = told.borrow_and_update().clone();
+            if let Some(object) = &seen.borrow_and_update().object {
+                self.compare(object);
+            }
             if now.status != self.written {
                 match self.write(&now.status).await {
                     Ok(()) => pause.reset(),
@@ -139,9 +154,17 @@ impl Writer {
                 self.publish(event).await;
             }
             tokio::time::sleep(GRAIN).await;
-            if told.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = told.changed() => if changed.is_err() { return },
+                Ok(()) = seen.changed() => {}
             }
+        }
+    }
+
+    /// What somebody else has made of the status is put right.
+    fn compare(&mut self, object: &DynamicObject) {
+        if version(object) > self.version {
+            self.written = declared::status(object);
         }
     }
 
@@ -153,7 +176,8 @@ impl Writer {
             "status": status,
         });
         let params = PatchParams::apply(MANAGER).force();
-        self.api.patch_status(&self.name, &params, &Patch::Apply(&patch)).await?;
+        let object = self.api.patch_status(&self.name, &params, &Patch::Apply(&patch)).await?;
+        self.version = version(&object);
         self.metrics.wrote();
         self.written = status.clone();
         Ok(())

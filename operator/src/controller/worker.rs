@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pchat_crds::status::ApprovalStatus;
 use pchat_planner::pool::Mode;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -36,8 +37,8 @@ pub async fn work(context: Arc<Context>, mut seen: watch::Receiver<Seen>, term: 
         object.metadata.name.clone().unwrap_or_default(),
     );
     let span = tracing::info_span!("pool", pool = %format!("{namespace}/{name}"));
-    let (publisher, writing) = publish::begin(&context, &object);
-    let worker = Worker { context, seen, term, publisher, keeper: None };
+    let (publisher, writing) = publish::begin(&context, &object, seen.clone());
+    let worker = Worker { context, seen, term, publisher, latched: None, keeper: None };
     worker.run().instrument(span.clone()).await;
     // What was told last is still written, unless the API server does not answer.
     let _ = tokio::time::timeout(Duration::from_secs(5), writing.instrument(span)).await;
@@ -48,6 +49,8 @@ struct Worker {
     seen: watch::Receiver<Seen>,
     term: Interrupt,
     publisher: Publisher,
+    /// The approval that was seen last; its annotation may be gone before it stands in the status.
+    latched: Option<ApprovalStatus>,
     /// What the runs in this process hand on to the next: approvals, and which run is over.
     keeper: Option<Keeper>,
 }
@@ -76,8 +79,12 @@ impl Worker {
                 return None;
             }
             let seen = self.seen.borrow_and_update().clone();
-            match declared::read(&seen, &self.context.client, &self.context.options.hosts).await {
-                Ok(declared) => return declared,
+            let (client, hosts) = (&self.context.client, &self.context.options.hosts);
+            match declared::read(&seen, self.latched.as_ref(), client, hosts).await {
+                Ok(declared) => {
+                    self.latched = declared.as_ref().and_then(|declared| declared.object.approval.clone());
+                    return declared;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the Secrets of the pool can't be read; tried again");
                     tokio::select! { () = tokio::time::sleep(pause.pause()) => {}, () = self.term.wait() => {} }

@@ -363,10 +363,16 @@ impl Trial {
     #[track_caller]
     pub fn truthful(&self, run: &Run) {
         let interval = Interval::of(&run.document).unwrap_or_else(|e| panic!("{e}\n{run}"));
-        assert!(interval.safe_until.is_some(), "a loss without a beginning: {}", run.document["loss"]);
+        self.lies_in(interval, run);
+    }
+
+    /// What was lost lies in this interval.
+    #[track_caller]
+    pub fn lies_in(&self, interval: Interval, told: &dyn std::fmt::Display) {
+        assert!(interval.safe_until.is_some(), "a loss without a beginning: {told}");
         let lost = self.stage.lost(&self.survivor).unwrap();
         if let Err(untrue) = interval.holds(&lost) {
-            panic!("{untrue}\nlost {lost}\n{}\n{run}", run.document["loss"]);
+            panic!("{untrue}\nlost {lost}\n{interval:?}\n{told}");
         }
     }
 

@@ -20,14 +20,14 @@ enum Effect {
 
 /// A batch or cmdlet with effects: the far end, and which of its effects are this one's.
 #[derive(Clone, Copy, Debug)]
-struct Action {
-    far_end: &'static str,
-    first: usize,
-    last: usize,
+pub struct Action {
+    pub far_end: &'static str,
+    pub first: usize,
+    pub last: usize,
 }
 
 /// The actions of a failover in which nothing goes wrong.
-async fn actions() -> Vec<Action> {
+pub async fn actions() -> Vec<Action> {
     static ACTIONS: OnceCell<Vec<Action>> = OnceCell::const_new();
     ACTIONS.get_or_init(observed_actions).await.clone()
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod backups;
+mod cluster;
 mod common;
 mod crashes;
 mod executors;

@@ -3,16 +3,15 @@
 mod support;
 
 use pchat_crds::{Encryption, Mode, Side};
+use serde::Deserialize as _;
 use support::{example, load_pool};
 
 #[test]
 fn every_example_is_valid() {
-    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut pools = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let text = if name.ends_with(".yaml") { example(&name) } else { continue };
-        if !text.contains("kind: PersistentChatPool") {
+    for name in examples() {
+        let text = example(&name);
+        if !text.lines().any(|line| line == "kind: PersistentChatPool") {
             continue;
         }
         pools += 1;
@@ -23,7 +22,42 @@ fn every_example_is_valid() {
             Err(error) => panic!("{name}:\n{error}"),
         }
     }
-    assert!(pools >= 5, "only {pools} examples of a pool were found");
+    assert!(pools >= 7, "only {pools} examples of a pool were found");
+}
+
+#[test]
+fn every_example_can_be_applied() {
+    let mut objects = 0;
+    for name in examples() {
+        let text = example(&name);
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let object = serde_yaml::Value::deserialize(document).unwrap_or_else(|e| panic!("{name}: {e}"));
+            for path in [&["apiVersion"][..], &["kind"], &["metadata", "name"], &["metadata", "namespace"]] {
+                let field = path.iter().try_fold(&object, |value, field| value.get(field));
+                assert!(field.is_some_and(serde_yaml::Value::is_string), "{name} has no {}", path.join("."));
+            }
+            objects += 1;
+        }
+    }
+    assert!(objects >= 15, "only {objects} objects were found");
+}
+
+/// What is applied to a cluster, in all folders. The tests of Argo CD's script are for Argo CD.
+fn examples() -> Vec<String> {
+    let root = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let (mut folders, mut names) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("persistentchat.io") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                names.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    names.sort();
+    names
 }
 
 #[test]
@@ -36,6 +70,22 @@ fn a_failover_differs_from_the_calm_pool_by_what_its_head_says() {
     turned.mode = Mode::Enforce;
     turned.max_data_loss_minutes = Some(15);
     assert_eq!(turned, failover);
+}
+
+#[test]
+fn an_approval_is_an_annotation_and_changes_nothing_that_is_declared() {
+    let (failover, approved) = (example("failover.yaml"), example("approval.yaml"));
+    let approved = load_pool(&approved).unwrap().pool;
+    assert_eq!(load_pool(&failover).unwrap().pool.spec, approved.spec);
+    let annotations = approved.metadata.annotations.unwrap();
+    assert_eq!(annotations.keys().collect::<Vec<_>>(), ["persistentchat.io/approve"]);
+}
+
+#[test]
+fn a_pool_in_git_keeps_what_others_annotate() {
+    let pool = load_pool(&example("gitops/pools/chat.yaml")).unwrap().pool;
+    assert_eq!(pool.spec.mode, Mode::Enforce);
+    assert_eq!(pool.metadata.annotations.unwrap()["kustomize.toolkit.fluxcd.io/ssa"], "Merge");
 }
 
 #[test]

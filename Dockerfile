@@ -1,0 +1,34 @@
+# The image of the operator: the program, the libraries that it was linked with, and the certificate authorities that the
+# world knows. No shell, no package manager, no user with rights.
+#
+#   docker build -t pchat-operator:0.1.0 .
+
+# 1. build: compiles the program. The full image, because OpenSSL is built along and wants make and perl. The same Debian
+# release as in 2, so that the program meets the C library that it was linked with.
+FROM rust:1.93-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --package pchat-operator
+
+# 2. files: collects what the program needs to run, under /rootfs. ldd names the loader and the C library; the parts of it
+# that read /etc/hosts and ask name servers are inside of it and only need to be told the order. That it starts is tried here.
+FROM debian:bookworm-slim AS files
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
+COPY --from=build /src/target/release/pchat-operator /rootfs/usr/bin/pchat-operator
+COPY LICENSE NOTICE /rootfs/usr/share/doc/pchat-operator/
+RUN ldd /rootfs/usr/bin/pchat-operator | grep -o '/[^ ]*' | xargs -I LIBRARY cp -L --parents LIBRARY /rootfs \
+    && cp -L --parents /etc/ssl/certs/ca-certificates.crt /rootfs \
+    && echo 'hosts: files dns' > /rootfs/etc/nsswitch.conf \
+    && echo 'pchat:x:65532:65532::/:' > /rootfs/etc/passwd \
+    && chroot /rootfs /usr/bin/pchat-operator --version
+
+# 3. the image.
+FROM scratch
+LABEL org.opencontainers.image.title="pchat-operator" \
+      org.opencontainers.image.description="Moves a Persistent Chat pool to the other data centre" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=files /rootfs/ /
+# By number: Kubernetes can tell that it is not root.
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["/usr/bin/pchat-operator"]

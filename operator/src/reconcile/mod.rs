@@ -330,7 +330,8 @@ fn after_failure(action: &Action, error: &ActError, at: Timestamp) -> Freshness 
             RefusalCode::NotLast | RefusalCode::Position | RefusalCode::LogShipping | RefusalCode::Fork => {
                 again
             }
-            _ => Freshness::LATEST,
+            // Somebody else may have gone further than what is known from the looks in the background.
+            _ => Freshness { shell: Some(at), mirror: Some(at), ..Freshness::LATEST },
         },
         (_, ActError::NotSent { .. }) => Freshness::LATEST,
         (Action::ApplyLogs { .. } | Action::RecoverDatabase { .. }, _) => again,

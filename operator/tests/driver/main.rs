@@ -6,10 +6,14 @@ mod golden;
 mod status;
 mod world;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
-use pchat_operator::reconcile::{Ending, StateFile};
+use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
+use pchat_operator::reconcile::{Driver, Ending, Keeper, Outcome, Settings, StateFile, interrupts};
 use pchat_operator::report::{Halt, Silent};
+use pchat_operator::sql::refusal::{Refusal, RefusalCode};
+use pchat_planner::facts::{Facts, ShellFacts};
 use pchat_planner::journal::Phase;
 use pchat_planner::plan::{Reason, StepId};
 use pchat_planner::pool::{Mode, Side};
@@ -18,7 +22,7 @@ use common::{Case, name, set, shared, whole};
 use world::{Fault, World, now};
 
 /// How an outcome ended.
-fn ending(outcome: Option<pchat_operator::reconcile::Outcome>) -> Ending {
+fn ending(outcome: Option<Outcome>) -> Ending {
     outcome.expect("it was not killed").ending
 }
 
@@ -164,23 +168,29 @@ async fn a_stop_is_an_end_when_its_time_is_up_and_the_digest_of_one_run_counts_i
     converged_for_good(&world).await;
 }
 
+/// One run against `far`, which stands before `world`.
+async fn drive(far: &impl FarEnd, world: &World) -> Outcome {
+    let pool = world.case().pool.clone();
+    let (keeper, _) = Keeper::open(None, &pool, "here", &[], now());
+    let (_interrupter, interrupt) = interrupts();
+    let settings = Settings { clock: now, ..Settings::default() };
+    Driver::new(&pool, far, &pchat_planner::plan, &Silent, interrupt, settings, keeper).run().await
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_action_that_always_fails_ends_in_a_named_stop() {
     struct Stubborn(World);
-    impl pchat_operator::far_end::FarEnd for Stubborn {
-        async fn observe(
-            &self,
-            freshness: pchat_operator::far_end::Freshness,
-        ) -> pchat_planner::facts::Facts {
+    impl FarEnd for Stubborn {
+        async fn observe(&self, freshness: Freshness) -> Facts {
             self.0.observe(freshness).await
         }
         async fn act(
             &self,
-            order: pchat_operator::far_end::Order<'_>,
-            progress: &(dyn Fn(pchat_operator::far_end::Progress) + Send + Sync),
-        ) -> Result<pchat_operator::far_end::Done, pchat_operator::far_end::ActError> {
+            order: Order<'_>,
+            progress: &(dyn Fn(Progress) + Send + Sync),
+        ) -> Result<Done, ActError> {
             if order.step == StepId::SetPoolState {
-                return Err(pchat_operator::far_end::ActError::Failed {
+                return Err(ActError::Failed {
                     target: "the management shell on fe-ks1".into(),
                     code: "Denied".into(),
                     what: "Access is denied (Denied).".into(),
@@ -194,20 +204,7 @@ async fn an_action_that_always_fails_ends_in_a_named_stop() {
         }
     }
     let far = Stubborn(World::new(Case::disaster()));
-    let pool = far.0.case().pool.clone();
-    let (keeper, _) = pchat_operator::reconcile::Keeper::open(None, &pool, "here", &[], now());
-    let (_interrupter, interrupt) = pchat_operator::reconcile::interrupts();
-    let settings = pchat_operator::reconcile::Settings { clock: now, ..Default::default() };
-    let driver = pchat_operator::reconcile::Driver::new(
-        &pool,
-        &far,
-        &pchat_planner::plan,
-        &Silent,
-        interrupt,
-        settings,
-        keeper,
-    );
-    let outcome = driver.run().await;
+    let outcome = drive(&far, &far.0).await;
     let Ending::Halted(Halt::Failing { step, tries, error }) = outcome.ending else {
         panic!("{:?}", outcome.ending)
     };
@@ -297,4 +294,35 @@ async fn of_two_executors_one_does_it_and_the_other_stands_by_and_says_so() {
     assert_eq!(first.record.actions.min(second.record.actions), 0, "only one of them has changed anything");
     assert_eq!(first.record.actions.max(second.record.actions), 9);
     converged_for_good(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_came_too_late_concludes_nothing_from_what_it_saw_before() {
+    /// The shell is looked at in the background; while the first order is on its way, another executor does everything.
+    struct Late {
+        world: World,
+        shell: Mutex<Option<ShellFacts>>,
+    }
+    impl FarEnd for Late {
+        async fn observe(&self, freshness: Freshness) -> Facts {
+            let mut facts = self.world.observe(freshness).await;
+            let mut shell = self.shell.lock().expect("no panic");
+            if freshness.shell.is_some() {
+                *shell = None;
+            }
+            facts.shell = shell.get_or_insert(facts.shell).clone();
+            facts
+        }
+        async fn act(&self, _: Order<'_>, _: &(dyn Fn(Progress) + Send + Sync)) -> Result<Done, ActError> {
+            assert_eq!(ending(self.world.run("another").await), Ending::Converged);
+            let refusal =
+                Refusal { code: RefusalCode::Evidence, words: "the transition was written meanwhile".into() };
+            Err(ActError::Refused { target: "mgc".into(), refusal })
+        }
+        async fn news(&self, at_most: Duration) {
+            self.world.news(at_most).await;
+        }
+    }
+    let far = Late { world: World::new(Case::disaster()), shell: Mutex::default() };
+    assert_eq!(drive(&far, &far.world).await.ending, Ending::Converged);
 }

@@ -1,5 +1,6 @@
 //! `run`: the operator in Kubernetes.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ impl Serve {
         let filter = tracing_subscriber::EnvFilter::new(format!("warn,pchat_operator={level}"));
         let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
         match self.log_format {
-            LogFormat::Text => log.init(),
+            LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
             LogFormat::Json => log.json().flatten_event(true).init(),
         }
     }
@@ -94,7 +95,9 @@ impl Serve {
             hosts,
             at_once: self.at_once.into(),
         };
-        let interrupt = listen(Arc::new(Running::default()));
+        let running = Running::default();
+        running.speak_through(Some(Box::new(|text| tracing::info!("{text}"))));
+        let interrupt = listen(Arc::new(running));
         match controller::run(options, interrupt).await {
             Ok(()) => Exit::Done,
             Err(error) => {

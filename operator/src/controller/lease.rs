@@ -3,11 +3,16 @@
 //! A Lease orders the replicas of one cluster, not two clusters or a laptop; behind it the lock and the owner's epoch
 //! at the far end hold. A replica that has lost the Lease ends what runs and begins nothing.
 
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Client;
+use kube::api::Api;
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Context, ControllerError, MANAGER};
+use super::{Context, ControllerError, MANAGER, Pod};
 use crate::reconcile::{Interrupt, Interrupter, interrupts};
 
 /// Seconds for which a Lease holds without being renewed.
@@ -17,10 +22,45 @@ const GRACE: u64 = 5;
 
 /// This replica's part in the election.
 pub struct Leadership {
+    place: Option<Place>,
     holds: watch::Receiver<bool>,
-    election: Option<JoinHandle<kube_lease_manager::Result<LeaseManager>>>,
+    election: Option<Election>,
     /// Without an election the sender must live on.
     _always: Option<watch::Sender<bool>>,
+}
+
+type Election = JoinHandle<kube_lease_manager::Result<LeaseManager>>;
+
+/// Which Lease, and for whom.
+struct Place {
+    client: Client,
+    name: String,
+    pod: Pod,
+}
+
+impl Place {
+    async fn join(&self) -> Result<(watch::Receiver<bool>, Election), ControllerError> {
+        let manager = LeaseManagerBuilder::new(self.client.clone(), &self.name)
+            .with_namespace(&self.pod.namespace)
+            .with_identity(&self.pod.name)
+            .with_field_manager(format!("{MANAGER}-{}", self.pod.name))
+            .with_duration(DURATION)
+            .with_grace(GRACE)
+            .build()
+            .await
+            .map_err(|error| ControllerError::Lease {
+                name: self.name.clone(),
+                namespace: self.pod.namespace.clone(),
+                cause: error.to_string(),
+            })?;
+        Ok(manager.watch().await)
+    }
+
+    /// Whether the Lease is known not to be there.
+    async fn is_gone(&self) -> bool {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.pod.namespace);
+        matches!(leases.get_metadata_opt(&self.name).await, Ok(None))
+    }
 }
 
 impl Leadership {
@@ -28,37 +68,50 @@ impl Leadership {
     pub async fn begin(context: &Context) -> Result<Self, ControllerError> {
         let Some(name) = &context.options.lease else {
             let (always, holds) = watch::channel(true);
-            return Ok(Leadership { holds, election: None, _always: Some(always) });
+            return Ok(Leadership { place: None, holds, election: None, _always: Some(always) });
         };
-        let pod = &context.options.pod;
-        let manager = LeaseManagerBuilder::new(context.client.clone(), name)
-            .with_namespace(&pod.namespace)
-            .with_identity(&pod.name)
-            .with_field_manager(format!("{MANAGER}-{}", pod.name))
-            .with_duration(DURATION)
-            .with_grace(GRACE)
-            .build()
-            .await
-            .map_err(|error| ControllerError::Lease {
-                name: name.clone(),
-                namespace: pod.namespace.clone(),
-                cause: error.to_string(),
-            })?;
-        let (holds, election) = manager.watch().await;
-        Ok(Leadership { holds, election: Some(election), _always: None })
+        let place =
+            Place { client: context.client.clone(), name: name.clone(), pod: context.options.pod.clone() };
+        let (holds, election) = place.join().await?;
+        Ok(Leadership { place: Some(place), holds, election: Some(election), _always: None })
     }
 
     /// Waits until this replica leads. What comes back is interrupted when it leads no more, or is to stop; nothing
     /// comes back when it is to stop.
     pub async fn term(&mut self, interrupt: &mut Interrupt) -> Option<Interrupt> {
-        tokio::select! {
-            biased;
-            () = interrupt.wait() => return None,
-            led = self.holds.wait_for(|holds| *holds) => drop(led.ok()?),
+        loop {
+            tokio::select! {
+                biased;
+                () = interrupt.wait() => return None,
+                led = self.holds.wait_for(|holds| *holds) => {
+                    drop(led.ok()?);
+                    break;
+                }
+                () = tokio::time::sleep(Duration::from_secs(DURATION)) => {}
+            }
+            self.join_again_if_gone().await;
         }
         let (over, term) = interrupts();
         tokio::spawn(watch_term(self.holds.clone(), interrupt.clone(), over));
         Some(term)
+    }
+
+    /// The election goes on only with the Lease that it began with: one that was deleted must be made anew.
+    async fn join_again_if_gone(&mut self) {
+        let Some(place) = &self.place else { return };
+        if !place.is_gone().await {
+            return;
+        }
+        match place.join().await {
+            Ok((holds, election)) => {
+                tracing::info!("the Lease was deleted: another election is begun");
+                self.holds = holds;
+                if let Some(over) = self.election.replace(election) {
+                    over.abort();
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the deleted Lease can't be made anew; tried again"),
+        }
     }
 
     /// Gives the Lease back, so that another replica need not wait for its end.
@@ -66,7 +119,7 @@ impl Leadership {
         let Leadership { holds, election, .. } = self;
         drop(holds);
         if let Some(election) = election {
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), election).await;
+            let _ = tokio::time::timeout(Duration::from_secs(5), election).await;
         }
     }
 }

@@ -17,8 +17,8 @@ mod worker;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use kube::Client;
 use kube::api::ApiResource;
+use kube::{Client, Resource};
 use pchat_crds::PersistentChatPool;
 use tokio::sync::Semaphore;
 
@@ -111,9 +111,36 @@ pub(crate) struct Context {
     metrics: Arc<Metrics>,
 }
 
+/// Whether the API server can be reached and knows the resource.
+async fn known(client: &Client) -> Result<(), ControllerError> {
+    let version = PersistentChatPool::api_version(&());
+    match client.list_api_group_resources(&version).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(told)) if told.code == 404 => Err(ControllerError::NotInstalled(told.message)),
+        // Whatever else it answers, it is there; what is not allowed shows where it is needed.
+        Err(kube::Error::Api(_)) => Ok(()),
+        Err(error) => Err(ControllerError::Config(chain(&error))),
+    }
+}
+
+/// An error with its causes; the outermost one alone often says only that something failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
 /// Runs until it is asked to stop: leads while it holds the Lease, waits for it otherwise.
 pub async fn run(options: Options, mut interrupt: Interrupt) -> Result<(), ControllerError> {
     let client = Client::try_default().await.map_err(|error| ControllerError::Config(error.to_string()))?;
+    known(&client).await?;
     let metrics = Arc::new(Metrics::default());
     let serving = probes::serve(options.listen, Arc::clone(&metrics)).await?;
     let context = Arc::new(Context {

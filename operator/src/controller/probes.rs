@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -14,6 +15,9 @@ use tokio::task::JoinHandle;
 
 use super::ControllerError;
 use super::metrics::Metrics;
+
+/// Prometheus 3 refuses what does not say what it is.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Begins to serve.
 pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<JoinHandle<()>, ControllerError> {
@@ -43,7 +47,8 @@ pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<JoinHan
 }
 
 fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {
-    let (status, body) = match request.uri().path() {
+    let path = request.uri().path();
+    let (status, body) = match path {
         "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
         "/readyz" if metrics.is_ready() => (StatusCode::OK, "ok\n".into()),
         "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "waits for the API server\n".into()),
@@ -52,5 +57,7 @@ fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
+    let kind = if path == "/metrics" { OPENMETRICS } else { "text/plain; charset=utf-8" };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

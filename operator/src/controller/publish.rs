@@ -144,15 +144,16 @@ impl Writer {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the status can't be written; tried again");
+                        // An object that breaks a rule newer than itself takes no status: its events are all that tells.
+                        if matches!(&error, kube::Error::Api(told) if told.code == 422) {
+                            self.publish_all(&now).await;
+                        }
                         tokio::time::sleep(pause.pause()).await;
                         continue;
                     }
                 }
             }
-            let events = std::mem::take(&mut *now.events.lock().unwrap_or_else(PoisonError::into_inner));
-            for event in events {
-                self.publish(event).await;
-            }
+            self.publish_all(&now).await;
             tokio::time::sleep(GRAIN).await;
             tokio::select! {
                 changed = told.changed() => if changed.is_err() { return },
@@ -181,6 +182,13 @@ impl Writer {
         self.metrics.wrote();
         self.written = status.clone();
         Ok(())
+    }
+
+    async fn publish_all(&self, told: &Told) {
+        let events = std::mem::take(&mut *told.events.lock().unwrap_or_else(PoisonError::into_inner));
+        for event in events {
+            self.publish(event).await;
+        }
     }
 
     /// An event that can't be written is lost: the status says the same.

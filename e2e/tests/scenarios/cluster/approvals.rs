@@ -24,7 +24,6 @@ async fn a_gap_is_accepted_by_the_annotation_with_its_digest_and_by_no_other() {
     let ready = condition(&asked, "Ready");
     assert_eq!((&ready["status"], &ready["reason"]), (&"False".into(), &"LogChainGap".into()), "{ready:#}");
     assert!(is(&asked, "Reconciling", "True") && is(&asked, "Stalled", "False"), "{asked:#}");
-    site.trial.order("mark").await;
     site.kubectl(&["annotate", "pchat", "chat", "persistentchat.io/approve=0000-0000"]);
     let told = site.until("word of the wrong approval", |pool| {
         let question = condition(pool, "ApprovalRequired")["message"].to_string();
@@ -32,6 +31,7 @@ async fn a_gap_is_accepted_by_the_annotation_with_its_digest_and_by_no_other() {
     });
     let told = told.await;
     assert!(is(&told, "ApprovalRequired", "True"), "{told:#}");
+    println!("{}", site.describe());
     site.trial.untouched();
     let approve = format!("persistentchat.io/approve={}", digest(&asked));
     site.kubectl(&["annotate", "pchat", "chat", "--overwrite", &approve]);

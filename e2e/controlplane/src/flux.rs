@@ -53,12 +53,13 @@ impl Flux {
         format!("{}/pools.git", self.address)
     }
 
-    /// Commits all that has changed, and pushes it.
-    pub fn push(&self, message: &str) -> Result<(), ControlPlaneError> {
+    /// Commits all that has changed, pushes it, and gives the commit's hash.
+    pub fn push(&self, message: &str) -> Result<String, ControlPlaneError> {
         git(&self.work, &["add", "--all"])?;
         let who = ["-c", "user.name=admin", "-c", "user.email=admin@contoso.com"];
         git(&self.work, &[&who[..], &["commit", "--quiet", "-m", message]].concat())?;
-        git(&self.work, &["push", "--quiet", "origin", "HEAD:main"])
+        git(&self.work, &["push", "--quiet", "origin", "HEAD:main"])?;
+        git(&self.work, &["rev-parse", "HEAD"]).map(|hash| hash.trim().to_owned())
     }
 
     fn serve(&mut self, plane: &ControlPlane, served: &Path) -> Result<(), ControlPlaneError> {
@@ -99,9 +100,9 @@ impl Drop for Flux {
     }
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> Result<(), ControlPlaneError> {
+fn git(folder: &Path, arguments: &[&str]) -> Result<String, ControlPlaneError> {
     let mut command = Command::new("git");
-    run(command.args(arguments).current_dir(folder), "").map(drop)
+    run(command.args(arguments).current_dir(folder), "")
 }
 
 fn free_port() -> Result<u16, ControlPlaneError> {

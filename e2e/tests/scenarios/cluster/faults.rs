@@ -113,7 +113,8 @@ async fn an_object_of_an_older_schema_is_refused_by_name_and_its_neighbour_is_se
         Site::calm_on(plane).await
     };
     // The one that watches every namespace meets both.
-    let kubeconfig = site.plane.kubeconfig();
+    site.install(&["--set", "watchNamespace="]);
+    let kubeconfig = site.service_account();
     assert_eq!(replica.stop().await, 0);
     let all = site.operator_everywhere(&kubeconfig, "everywhere");
     // The API server takes no status for an object that breaks its rules; it takes events.

@@ -7,6 +7,9 @@ mod approvals;
 mod failover;
 mod faults;
 mod fences;
+mod gitops;
+mod rights;
+mod without_cluster;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,9 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::common::{BACKUP, Trial};
+
+/// The release's name, and the service account's.
+const CHART: &str = "pchat-operator";
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -79,7 +85,23 @@ impl Site {
         let namespace = format!("lync-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let site = Site { trial, plane, namespace };
         site.admin(&["create", "namespace", &site.namespace], "");
+        let watched = format!("watchNamespace={}", site.namespace);
+        site.install(&["--set", &watched]);
         site
+    }
+
+    /// Installs the chart in this namespace, for the rights that it gives: nothing here runs its pods.
+    pub fn install(&self, values: &[&str]) {
+        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/pchat-operator");
+        let chart = chart.to_string_lossy();
+        let place =
+            ["upgrade", "--install", CHART, &chart, "-n", &self.namespace, "--set", "crds.install=false"];
+        self.plane.helm(&[&place, values].concat()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// A kubeconfig of the service account that the chart has made.
+    pub fn service_account(&self) -> PathBuf {
+        self.plane.service_account(&self.namespace, CHART).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The pool runs in the first data centre, has been written to and shipped, and is declared; the operator is ready.
@@ -92,7 +114,7 @@ impl Site {
         Site::with(Arc::new(Trial::start("").await), Box::leak(Box::new(plane))).attended().await
     }
 
-    async fn attended(self) -> (Site, Replica) {
+    pub async fn attended(self) -> (Site, Replica) {
         let site = self;
         site.trial.write(6).await;
         site.trial.order("backup-log").await;
@@ -132,7 +154,7 @@ impl Site {
 
     /// Starts a replica of the operator that leads or waits.
     pub fn operator(&self, name: &str, more: &[&str]) -> Replica {
-        self.operator_as(&self.plane.kubeconfig(), name, more)
+        self.operator_as(&self.service_account(), name, more)
     }
 
     /// The same with this kubeconfig.

@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
@@ -54,7 +55,7 @@ func run(arguments []string) error {
 		return serveGit(arguments[1])
 	case len(arguments) >= 2 && arguments[0] == "tie":
 		return tie(arguments[1], arguments[2:])
-	case len(arguments) == 1:
+	case len(arguments) == 1 && !strings.HasPrefix(arguments[0], "-"):
 		return serve(arguments[0])
 	}
 	return errors.New("usage: controlplane DIR | git DIR | tie PROGRAM ARGUMENT...")

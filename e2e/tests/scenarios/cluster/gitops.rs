@@ -44,7 +44,7 @@ async fn a_commit_moves_the_pool_and_flux_is_ready_when_it_is_moved() {
 /// Commits the pool as it is declared now, without its Secrets, and gives the commit.
 fn commit(site: &Site, flux: &Flux, message: &str) -> String {
     let manifest = site.manifest();
-    let pool = manifest.split("---\n").find(|text| text.contains("kind: PersistentChatPool")).unwrap();
+    let pool = manifest.split("\n---\n").find(|text| text.contains("kind: PersistentChatPool")).unwrap();
     let place = format!("namespace: {}", site.namespace);
     let merge = format!("{place}, annotations: {{kustomize.toolkit.fluxcd.io/ssa: Merge}}");
     assert_eq!(pool.matches(&place).count(), 1, "{pool}");

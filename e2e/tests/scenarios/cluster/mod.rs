@@ -9,6 +9,8 @@ mod faults;
 mod fences;
 mod gitops;
 mod rights;
+mod specs;
+mod steady;
 mod without_cluster;
 
 use std::fs::File;

@@ -4,7 +4,7 @@ use super::{Site, condition, is};
 use crate::common::BACKUP;
 
 /// The digest that the condition shows in the command to type.
-fn digest(pool: &serde_json::Value) -> String {
+pub fn digest(pool: &serde_json::Value) -> String {
     let message = condition(pool, "Ready")["message"].as_str().unwrap_or_default().to_owned();
     let digest = message.split("persistentchat.io/approve=").nth(1);
     let digest = digest.unwrap_or_else(|| panic!("no command in {message:?}"));

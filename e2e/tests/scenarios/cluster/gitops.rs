@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use pchat_controlplane::Flux;
 use serde_json::Value;
 
-use super::{PATIENCE, Site, is, own};
+use super::approvals::digest;
+use super::{PATIENCE, Replica, Site, condition, is, own};
 use crate::common::BACKUP;
 
 /// A commit of one changed word moves the pool. Flux is ready for that commit when the pool is moved and not before, and
@@ -14,12 +15,7 @@ use crate::common::BACKUP;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Go"]
 async fn a_commit_moves_the_pool_and_flux_is_ready_when_it_is_moved() {
-    let (site, mut replica) = Site::calm_on(own("flux")).await;
-    let flux = Flux::start(site.plane).unwrap();
-    std::fs::create_dir(flux.work().join("pools")).unwrap();
-    let first = commit(&site, &flux, "Declare the pool");
-    site.admin(&["apply", "-f", "-"], &sync(&flux));
-    applied(&site, &first).await;
+    let (site, mut replica, flux) = in_git("flux").await;
     site.kubectl(&["annotate", "pchat", "chat", "persistentchat.io/reconcile-at=now"]);
 
     site.trial.order("kill site primary").await;
@@ -41,6 +37,45 @@ async fn a_commit_moves_the_pool_and_flux_is_ready_when_it_is_moved() {
     assert_eq!(replica.stop().await, 0);
 }
 
+/// Where the failover needs an approval, Flux reports that the commit is not carried out, and why can be read at the pool;
+/// the approval by annotation lets it go on, and then Flux is ready.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Go"]
+async fn a_commit_that_waits_for_an_approval_is_reported_by_flux_until_it_is_given() {
+    let (site, replica, flux) = in_git("flux-blocked").await;
+    site.trial.order("remove last-2").await;
+    site.trial.order("kill site primary").await;
+    site.trial.turn("backup");
+    let second = commit(&site, &flux, "Fail over to Kaohsiung");
+    let asked = site.until("ApprovalRequired", |pool| is(pool, "ApprovalRequired", "True")).await;
+    let begin = Instant::now();
+    loop {
+        let ready = condition(&kustomization(&site), "Ready");
+        let message = ready["message"].to_string();
+        if ready["status"] == "False" && message.contains("PersistentChatPool") {
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{ready:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    site.kubectl(&["annotate", "pchat", "chat", &format!("persistentchat.io/approve={}", digest(&asked))]);
+    applied(&site, &second).await;
+    assert!(is(&site.pool(), "Ready", "True"), "{}", site.describe());
+    assert_eq!(site.trial.database(BACKUP), "online");
+    assert_eq!(replica.stop().await, 0);
+}
+
+/// A calm pool that stands in Git, with Flux and the operator at work.
+async fn in_git(name: &str) -> (Site, Replica, Flux) {
+    let (site, replica) = Site::calm_on(own(name)).await;
+    let flux = Flux::start(site.plane).unwrap();
+    std::fs::create_dir(flux.work().join("pools")).unwrap();
+    let first = commit(&site, &flux, "Declare the pool");
+    site.admin(&["apply", "-f", "-"], &sync(&flux));
+    applied(&site, &first).await;
+    (site, replica, flux)
+}
+
 /// Commits the pool as it is declared now, without its Secrets, and gives the commit.
 fn commit(site: &Site, flux: &Flux, message: &str) -> String {
     let manifest = site.manifest();
@@ -60,6 +95,7 @@ fn sync(flux: &Flux) -> String {
         ("https://git.contoso.com/lync/pools.git", flux.repository().as_str()),
         ("interval: 1m ", "interval: 1s "),
         ("retryInterval: 15s", "retryInterval: 1s"),
+        ("timeout: 2m", "timeout: 15s"),
     ] {
         assert!(text.contains(from), "the example lacks {from:?}");
         text = text.replace(from, to);

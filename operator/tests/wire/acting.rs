@@ -320,3 +320,37 @@ async fn a_late_disconnect_never_ends_the_users_of_a_recovered_database() {
     assert_eq!(refusal(late), RefusalCode::State);
     assert!(home(&look(&far).await).sessions.len() >= users);
 }
+
+/// A cmdlet has no guard at its far end. What it did while the lock or the pool was another's is read again, not assumed.
+#[tokio::test]
+async fn a_cmdlet_that_lost_the_lock_or_the_pool_meanwhile_proves_nothing() {
+    let steal = "DECLARE @kill nvarchar(100); SELECT @kill = N'KILL ' + CONVERT(nvarchar(11), l.request_session_id) \
+                 FROM sys.dm_tran_locks AS l WHERE l.resource_type = N'APPLICATION'; EXEC (@kill);";
+    let displace =
+        "EXEC master.sys.sp_updateextendedproperty @name = N'persistentchat.io/mgc/owner', @value = N'{}';";
+    for by_hand in [steal, displace] {
+        let bench = quiet("").await;
+        let far = bench.far();
+        let facts = look(&far).await;
+        let (identity, _) = facts.shell.pool_state.value().unwrap().clone();
+        let epoch = take(&far, None).await.unwrap();
+        bench.order("hold shell").await;
+        let action = Action::SetPoolState { identity, state: PoolState::FailedOver };
+        let meanwhile = async {
+            while bench.lab.order("gate").await.unwrap()["waiting"] == serde_json::json!([]) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let mut hand = connect(bench.target(HOME), &bench.ends.deadlines).await.unwrap();
+            let typed = hand.ask(&Batch::new("ByHand").then(by_hand), Duration::from_secs(10)).await.unwrap();
+            assert_eq!(typed.error, None);
+            bench.order("gate open").await;
+        };
+        let (done, ()) = tokio::join!(act(&far, &epoch, StepId::SetPoolState, &action), meanwhile);
+        let error = done.unwrap_err();
+        assert!(
+            matches!(&error, ActError::OutcomeUnknown { detail, .. } if detail.contains("lock was lost")),
+            "{error:?}"
+        );
+        far.close().await;
+    }
+}

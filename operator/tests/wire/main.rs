@@ -3,4 +3,5 @@
 
 mod acting;
 mod bench;
+mod guards;
 mod looking;

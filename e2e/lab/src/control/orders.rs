@@ -46,6 +46,7 @@ hold-session HOST [LOGIN] | drop-sessions      a session on the chat database
 damage HOST suspect|recovery-pending|offline|online
 runbook 1..7                                   a step of the printed runbook, done by hand
 drop-log-shipping HOST
+forget-history HOST                            the clean-up of backup and restore history took all of it
 promote-mirror primary|backup                  the mirror takes over with all it acknowledged
 force-service primary|backup                   the mirror takes over with a new recovery fork
 agent HOST on|off                              SQL Server Agent
@@ -207,6 +208,11 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
         ["drop-log-shipping", host] => {
             let at = server(w, host)?;
             w.drop_log_shipping(at)?
+        }
+        ["forget-history", host] => {
+            let at = server(w, host)?;
+            w.servers[at].history.restores.clear();
+            format!("{host}: no restore is on record")
         }
         ["promote-mirror", side_name] | ["force-service", side_name] => {
             let mirror = w.mirror_of(side(side_name)?).ok_or("that side has no mirror")?;

@@ -192,4 +192,9 @@ pub trait FarEnd: Send + Sync {
     /// Returns when a look in the background has brought something new, or after `at_most`: the moment
     /// at which observing again is worth it while the plan waits.
     fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Leaves a pool at rest that needs nothing: until something is done or waited for, it is looked at only when observed.
+    fn rest(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }

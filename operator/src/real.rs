@@ -40,6 +40,7 @@ impl FarEnd for RealFarEnd {
         order: Order<'_>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Done, ActError> {
+        self.observer.rouse();
         let situation =
             Situation { clock: self.observer.clock().await, silent_servers: self.observer.silent_servers() };
         self.actor.act(order, &situation, progress).await
@@ -47,5 +48,9 @@ impl FarEnd for RealFarEnd {
 
     fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {
         self.observer.news(at_most)
+    }
+
+    fn rest(&self) -> impl Future<Output = ()> + Send {
+        self.observer.rest()
     }
 }

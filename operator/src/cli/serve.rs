@@ -40,7 +40,7 @@ pub struct Serve {
     listen: SocketAddr,
 
     /// How many pools are looked at, and how many are acted on, at the same time.
-    #[arg(long, value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     at_once: u16,
 
     /// Addresses in the format of /etc/hosts, used before name resolution.

@@ -63,4 +63,8 @@ impl<F: FarEnd> FarEnd for Bounded<F> {
     fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {
         self.inner.news(at_most)
     }
+
+    fn rest(&self) -> impl Future<Output = ()> + Send {
+        self.inner.rest()
+    }
 }

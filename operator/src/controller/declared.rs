@@ -12,6 +12,7 @@ use kube::{Client, ResourceExt};
 use pchat_crds::manifest::{self, Source};
 use pchat_crds::status::{ApprovalStatus, PersistentChatPoolStatus};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::annotation;
 use super::fleet::Seen;
@@ -20,6 +21,19 @@ use crate::report::status::Object;
 use crate::report::words::millis;
 use crate::validate::{Hosts, validate};
 
+/// SHA-256: what is as large as a spec with its Secrets is not kept for being compared.
+type Digest = [u8; 32];
+
+fn digest<'a>(values: impl IntoIterator<Item = &'a Value>) -> Digest {
+    let mut hash = Sha256::new();
+    for value in values {
+        let text = value.to_string();
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
 /// One object, read.
 #[derive(Clone, Debug)]
 pub struct Declared {
@@ -27,8 +41,10 @@ pub struct Declared {
     pub object: Object,
     /// Ready to be worked with, or what is wrong, a sentence each.
     pub ends: Result<Ends, Vec<String>>,
-    /// All that `ends` was made from; another value means that the far ends are to be reached anew.
-    pub made_from: Vec<Value>,
+    /// The spec's digest.
+    spec: Digest,
+    /// That of all that tells where the far ends are and how to reach them; another one means that they are to be reached anew.
+    pub reached_by: Digest,
     /// The value of the annotation that asks for a look.
     pub look_at: Option<String>,
     /// How often its Secrets had changed by then.
@@ -63,17 +79,25 @@ fn references(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Reads it with its Secrets. `latched` is the approval that was seen before. The error is the API server's.
+/// Reads it with its Secrets, which are asked for only if spec or Secrets have changed since `before` was read. The error is
+/// the API server's.
 pub async fn read(
     seen: &Seen,
-    latched: Option<&ApprovalStatus>,
+    before: Option<&Declared>,
     client: &Client,
     hosts: &Hosts,
 ) -> Result<Option<Declared>, kube::Error> {
     let Some(object) = &seen.object else { return Ok(None) };
+    let spec = object.data.get("spec").unwrap_or(&Value::Null);
+    let latched = before.and_then(|before| before.object.approval.as_ref());
+    let look_at = object.annotations().get(annotation::RECONCILE_AT).cloned();
+    let written = digest([spec]);
+    if let Some(before) = before.filter(|b| b.secrets == seen.secrets && b.spec == written) {
+        return Ok(Some(Declared { object: about(object, latched), look_at, ..before.clone() }));
+    }
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-    let mut made_from = vec![object.data.get("spec").cloned().unwrap_or(Value::Null)];
+    let mut made_from = vec![spec.clone()];
     for name in secrets(object) {
         if let Some(secret) = api.get_opt(&name).await? {
             made_from.push(json!({
@@ -87,10 +111,20 @@ pub async fn read(
     Ok(Some(Declared {
         object: about(object, latched),
         ends: ends(object, &made_from, hosts),
-        made_from,
-        look_at: object.annotations().get(annotation::RECONCILE_AT).cloned(),
+        spec: written,
+        reached_by: digest(std::iter::once(&where_and_how(spec)).chain(&made_from[1..])),
+        look_at,
         secrets: seen.secrets,
     }))
+}
+
+/// The spec without what is wanted: who turns the field has looked at both sides for long, and begins at once.
+fn where_and_how(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(fields) = spec.as_object_mut() {
+        fields.retain(|name, _| name != "activeDatabase" && name != "mode");
+    }
+    spec
 }
 
 fn about(object: &DynamicObject, latched: Option<&ApprovalStatus>) -> Object {

@@ -4,6 +4,7 @@
 //! waited for here, so that one pool in trouble slows no other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::{Context, annotation, declared, worker};
 use crate::reconcile::Interrupt;
@@ -29,6 +31,9 @@ pub struct Seen {
 
 /// Namespace and name.
 type Key = (String, String);
+
+/// How long the pools wait for the watch of Secrets. Without it they are worked on all the same.
+const SECRETS: Duration = Duration::from_secs(5);
 
 /// Works on all pools until `term` is over and every worker has come to a safe point.
 pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
@@ -51,11 +56,15 @@ pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
         tasks: JoinSet::new(),
     };
     let mut listed = BTreeSet::new();
+    // A Secret that is read before the watch of Secrets stands would have to be read again.
+    let mut ready = false;
+    let mut patience = pin!(sleep(SECRETS));
     loop {
         tokio::select! {
             biased;
             () = term.wait() => break,
-            event = pools.next() => match event {
+            () = &mut patience, if !ready => ready = true,
+            event = pools.next(), if ready => match event {
                 Some(Ok(watcher::Event::Init)) => listed.clear(),
                 Some(Ok(watcher::Event::InitApply(object))) => {
                     listed.insert(key(&object));
@@ -68,8 +77,11 @@ pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
                 None => break,
             },
             event = secrets.next() => match event {
-                Some(Ok(watcher::Event::Apply(secret) | watcher::Event::Delete(secret) | watcher::Event::InitApply(secret))) => {
-                    fleet.secret(&secret);
+                Some(Ok(watcher::Event::Apply(secret) | watcher::Event::Delete(secret))) => fleet.secret(&secret),
+                // What happened before, or while nothing was heard, is not known: one may have gone, too.
+                Some(Ok(watcher::Event::InitDone)) => {
+                    ready = true;
+                    fleet.all_secrets();
                 }
                 Some(Err(error)) => tracing::warn!(%error, "the watch of Secrets is begun again"),
                 _ => {}
@@ -128,6 +140,11 @@ impl Fleet {
     fn keep(&mut self, listed: &BTreeSet<Key>) {
         let gone: Vec<Key> = self.crew.keys().filter(|key| !listed.contains(*key)).cloned().collect();
         gone.iter().for_each(|key| self.forget(key));
+    }
+
+    /// Any Secret may have changed.
+    fn all_secrets(&self) {
+        self.crew.values().for_each(|worker| worker.send_modify(|seen| seen.secrets += 1));
     }
 
     /// A Secret has changed: the pools that name it read it again.

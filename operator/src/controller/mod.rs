@@ -18,9 +18,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kube::api::ApiResource;
-use kube::{Client, Resource};
+use kube::client::ClientBuilder;
+use kube::{Client, Config, Resource};
 use pchat_crds::PersistentChatPool;
 use tokio::sync::Semaphore;
+use tower::limit::ConcurrencyLimitLayer;
 
 use self::bounded::Limits;
 use self::lease::Leadership;
@@ -40,6 +42,9 @@ pub mod annotation {
 
 /// The field manager and reporting controller.
 pub const MANAGER: &str = "pchat-operator";
+
+/// Requests to the API server at a time: each takes a connection, and a start with many pools asks for all their Secrets.
+const REQUESTS: usize = 8;
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -137,9 +142,15 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A client as the environment says: the service account's in a cluster, the kubeconfig's elsewhere.
+async fn client() -> Result<Client, Box<dyn std::error::Error>> {
+    let config = Config::infer().await?;
+    Ok(ClientBuilder::try_from(config)?.with_layer(&ConcurrencyLimitLayer::new(REQUESTS)).build())
+}
+
 /// Runs until it is asked to stop: leads while it holds the Lease, waits for it otherwise.
 pub async fn run(options: Options, mut interrupt: Interrupt) -> Result<(), ControllerError> {
-    let client = Client::try_default().await.map_err(|error| ControllerError::Config(error.to_string()))?;
+    let client = client().await.map_err(|error| ControllerError::Config(error.to_string()))?;
     known(&client).await?;
     let metrics = Arc::new(Metrics::default());
     let serving = probes::serve(options.listen, Arc::clone(&metrics)).await?;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pchat_crds::status::ApprovalStatus;
 use pchat_planner::pool::Mode;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -21,13 +20,12 @@ use super::{Context, MANAGER};
 use crate::far_end::FarEnd;
 use crate::observe::Ends;
 use crate::real::RealFarEnd;
-use crate::reconcile::{Backoff, Driver, Ending, Interrupt, Keeper, Settings, interrupts};
+use crate::reconcile::{Backoff, Driver, Ending, Interrupt, Keeper, Outcome, Settings, interrupts};
 use crate::report::status::refused;
 
-/// How long a pool with nothing to do is left alone, unless something is heard of it.
-const REST: Duration = Duration::from_secs(30);
-/// How long it is left alone in any case.
-const LEAST_REST: Duration = Duration::from_secs(5);
+/// How long a pool with nothing to do is left alone, unless something else is declared. With the time that a look at a dead
+/// side takes it stays below [`pchat_planner::FRESH`]: who turns the field then begins with what is known.
+const REST: Duration = Duration::from_secs(20);
 
 /// Works until the object is gone or `term` is over.
 pub async fn work(context: Arc<Context>, mut seen: watch::Receiver<Seen>, term: Interrupt) {
@@ -38,7 +36,7 @@ pub async fn work(context: Arc<Context>, mut seen: watch::Receiver<Seen>, term: 
     );
     let span = tracing::info_span!("pool", pool = %format!("{namespace}/{name}"));
     let (publisher, writing) = publish::begin(&context, &object, seen.clone());
-    let worker = Worker { context, seen, term, publisher, latched: None, keeper: None };
+    let worker = Worker { context, seen, term, publisher, latest: None, keeper: None };
     worker.run().instrument(span.clone()).await;
     // What was told last is still written, unless the API server does not answer.
     let _ = tokio::time::timeout(Duration::from_secs(5), writing.instrument(span)).await;
@@ -49,8 +47,9 @@ struct Worker {
     seen: watch::Receiver<Seen>,
     term: Interrupt,
     publisher: Publisher,
-    /// The approval that was seen last; its annotation may be gone before it stands in the status.
-    latched: Option<ApprovalStatus>,
+    /// What was read last: its Secrets need not be read again, and the annotation of its approval may be gone before that
+    /// stands in the status.
+    latest: Option<Arc<Declared>>,
     /// What the runs in this process hand on to the next: approvals, and which run is over.
     keeper: Option<Keeper>,
 }
@@ -72,7 +71,7 @@ impl Worker {
     }
 
     /// What is declared now; nothing when there is nothing to work on any more.
-    async fn read(&mut self) -> Option<Declared> {
+    async fn read(&mut self) -> Option<Arc<Declared>> {
         let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
         loop {
             if self.term.asked() {
@@ -80,10 +79,10 @@ impl Worker {
             }
             let seen = self.seen.borrow_and_update().clone();
             let (client, hosts) = (&self.context.client, &self.context.options.hosts);
-            match declared::read(&seen, self.latched.as_ref(), client, hosts).await {
+            match declared::read(&seen, self.latest.as_deref(), client, hosts).await {
                 Ok(declared) => {
-                    self.latched = declared.as_ref().and_then(|declared| declared.object.approval.clone());
-                    return declared;
+                    self.latest = declared.map(Arc::new);
+                    return self.latest.clone();
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the Secrets of the pool can't be read; tried again");
@@ -94,20 +93,21 @@ impl Worker {
     }
 
     /// Works with these far ends for as long as the declaration of them stays the same.
-    async fn serve(&mut self, declared: &Declared, ends: Ends) {
-        let pool = ends.pool.clone();
+    async fn serve(&mut self, declared: &Arc<Declared>, ends: Ends) {
+        let mut pool = ends.pool.clone();
         let far = Bounded::new(RealFarEnd::start(ends), self.context.limits.clone());
-        let mut current = declared.clone();
+        let mut current = Arc::clone(declared);
         loop {
-            let mut pool = pool.clone();
             if current.object.suspended {
                 pool.mode = Mode::Plan;
             }
             self.once(&pool, &far, &current).await;
-            match self.read().await {
-                Some(new) if new.made_from == declared.made_from => current = new,
-                _ => break,
-            }
+            let Some(new) = self.read().await.filter(|new| new.reached_by == declared.reached_by) else {
+                break;
+            };
+            let Ok(ends) = &new.ends else { break };
+            pool = ends.pool.clone();
+            current = new;
         }
         far.into_inner().close().await;
     }
@@ -132,8 +132,8 @@ impl Worker {
             keeper,
         );
         let outcome = {
-            let run = driver.run();
-            tokio::pin!(run);
+            // On the heap for as long as it lasts: a pool at rest would pay for its room.
+            let mut run = Box::pin(driver.run());
             let seen = &mut self.seen;
             let term = &mut self.term;
             tokio::select! {
@@ -146,17 +146,14 @@ impl Worker {
             tracing::info!("stopped at a safe point");
         }
         teller.over(pool, &outcome, Timestamp::now());
-        let rests = outcome.ending != Ending::Interrupted;
-        self.keeper = Some(outcome.keeper);
-        if rests {
+        let Outcome { ending, keeper, .. } = outcome;
+        self.keeper = Some(keeper);
+        if ending != Ending::Interrupted {
+            far.rest().await;
             tokio::select! {
                 () = other(&mut self.seen, declared) => {}
                 () = self.term.wait() => {}
-                () = async {
-                    // What changes all the time, such as the sessions of users, is no reason to look all the time.
-                    tokio::time::sleep(LEAST_REST).await;
-                    far.news(REST).await;
-                } => {}
+                () = tokio::time::sleep(REST) => {}
             }
         }
     }

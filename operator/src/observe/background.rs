@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 /// Somebody who looks again and again.
 pub trait Looker: Send + 'static {
@@ -21,26 +21,41 @@ pub trait Looker: Send + 'static {
 
     /// Whether two looks brought the same, apart from times that always differ.
     fn same(a: &Self::Seen, b: &Self::Seen) -> bool;
+
+    /// Closes what a look has left open: the pool is at rest.
+    fn close(&mut self) {}
 }
 
 /// How long to pause between looks that nobody demands. The pause grows with the time since the last demand, so that
-/// what is waited for is seen at most a quarter later than it came, and a far end at rest is left alone.
+/// what is waited for is seen at most a quarter later than it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Right after a demand.
     pub least: Duration,
     /// When nobody has demanded a look for long.
     pub most: Duration,
+    /// While the pool is at rest; nothing: only a demand brings a look.
+    pub rest: Option<Duration>,
 }
 
 impl Pace {
-    /// Always the same pause.
-    pub const fn steady(pause: Duration) -> Self {
-        Pace { least: pause, most: pause }
+    fn pause(self, since_demand: Duration, at_rest: bool) -> Option<Duration> {
+        if at_rest { self.rest } else { Some((since_demand / 4).clamp(self.least, self.most)) }
     }
+}
 
-    fn pause(self, since_demand: Duration) -> Duration {
-        (since_demand / 4).clamp(self.least, self.most)
+/// What all looks at one pool share.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    /// Told when a look brings something else than the one before.
+    pub news: Arc<Notify>,
+    /// Whether the pool is at rest: it is as declared, and nobody waits for anything.
+    pub rest: watch::Sender<bool>,
+}
+
+impl Default for Attention {
+    fn default() -> Self {
+        Attention { news: Arc::default(), rest: watch::Sender::new(false) }
     }
 }
 
@@ -59,26 +74,42 @@ impl<T> Drop for Background<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Background<T> {
-    /// Begins to look with the first question; `news` is told when a look brings something else than the one
-    /// before.
-    pub fn start<L: Looker<Seen = T>>(mut looker: L, pace: Pace, news: Arc<Notify>) -> Self {
+    /// Begins to look with the first question.
+    pub fn start<L: Looker<Seen = T>>(mut looker: L, pace: Pace, attention: &Attention) -> Self {
         let (send, latest) = watch::channel(None::<(Timestamp, T)>);
         let wake = Arc::new(Notify::new());
         let woken = Arc::clone(&wake);
+        let (attention, mut rest) = (attention.clone(), attention.rest.subscribe());
         let task = tokio::spawn(async move {
             woken.notified().await;
             let mut demanded = Instant::now();
             loop {
                 let at = Timestamp::now();
-                let seen = looker.look(at).await;
-                let same = send.borrow().as_ref().is_some_and(|(_, before)| L::same(before, &seen));
-                send.send_replace(Some((at, seen)));
-                if !same {
-                    news.notify_waiters();
+                // On the heap for as long as it lasts: between looks it would take its room for nothing.
+                let seen = Box::pin(looker.look(at)).await;
+                let before = send.send_replace(Some((at, seen.clone())));
+                if before.is_none_or(|(_, before)| !L::same(&before, &seen)) {
+                    attention.news.notify_waiters();
                 }
-                tokio::select! {
-                    () = woken.notified() => demanded = Instant::now(),
-                    () = sleep(pace.pause(demanded.elapsed())) => {}
+                let begun = Instant::now();
+                loop {
+                    let at_rest = *rest.borrow_and_update();
+                    if at_rest {
+                        looker.close();
+                    }
+                    let pause = pace.pause(demanded.elapsed(), at_rest);
+                    let pause = async {
+                        match pause {
+                            Some(pause) => sleep_until(begun + pause).await,
+                            None => std::future::pending().await,
+                        }
+                    };
+                    tokio::select! {
+                        () = woken.notified() => demanded = Instant::now(),
+                        () = pause => {}
+                        Ok(()) = rest.changed() => continue,
+                    }
+                    break;
                 }
             }
         });
@@ -127,10 +158,14 @@ mod tests {
         }
     }
 
+    fn steady(pause: Duration) -> Pace {
+        Pace { least: pause, most: pause, rest: None }
+    }
+
     #[tokio::test]
     async fn the_first_look_is_new_enough_for_whoever_asked_first() {
-        let pace = Pace::steady(Duration::from_secs(3600));
-        let looks = Background::start(Counter(0), pace, Arc::new(Notify::new()));
+        let pace = steady(Duration::from_secs(3600));
+        let looks = Background::start(Counter(0), pace, &Attention::default());
         tokio::task::yield_now().await;
         assert_eq!(looks.latest(), None);
         assert_eq!(looks.look(Some(Timestamp::now())).await, Some(1));
@@ -138,8 +173,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_demand_is_met_by_a_look_that_began_after_it() {
-        let pace = Pace::steady(Duration::from_secs(3600));
-        let looks = Background::start(Counter(0), pace, Arc::new(Notify::new()));
+        let pace = steady(Duration::from_secs(3600));
+        let looks = Background::start(Counter(0), pace, &Attention::default());
         assert_eq!(looks.look(None).await, Some(1));
         assert_eq!(looks.look(None).await, Some(1));
         assert_eq!(looks.look(Some(Timestamp::now())).await, Some(2));
@@ -147,8 +182,31 @@ mod tests {
 
     #[test]
     fn a_pause_grows_with_the_time_that_was_waited_already() {
-        let pace = Pace { least: Duration::from_millis(100), most: Duration::from_secs(15) };
-        let pause = |ms| pace.pause(Duration::from_millis(ms)).as_millis();
-        assert_eq!((pause(0), pause(1_000), pause(8_000), pause(600_000)), (100, 250, 2_000, 15_000));
+        let seconds = Duration::from_secs;
+        let pace = Pace { least: Duration::from_millis(100), most: seconds(15), rest: Some(seconds(20)) };
+        let pause = |ms| pace.pause(Duration::from_millis(ms), false).map(|pause| pause.as_millis());
+        assert_eq!(
+            (pause(0), pause(1_000), pause(8_000), pause(600_000)),
+            (Some(100), Some(250), Some(2_000), Some(15_000))
+        );
+        assert_eq!(pace.pause(Duration::ZERO, true), Some(seconds(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_roused_from_rest_looks_at_once() {
+        let minute = Duration::from_secs(60);
+        let pace = Pace { least: minute / 60, most: minute / 60, rest: None };
+        let attention = Attention::default();
+        let looks = Background::start(Counter(0), pace, &attention);
+        assert_eq!(looks.look(None).await, Some(1));
+        attention.rest.send_replace(true);
+        tokio::time::sleep(minute).await;
+        assert_eq!(looks.latest(), Some(1), "a pool at rest is left alone");
+        assert_eq!(looks.look(Some(Timestamp::now())).await, Some(2), "unless somebody asks");
+        tokio::time::sleep(minute).await;
+        assert_eq!(looks.latest(), Some(2));
+        attention.rest.send_replace(false);
+        tokio::time::sleep(minute / 600).await;
+        assert_eq!(looks.latest(), Some(3));
     }
 }

@@ -43,6 +43,14 @@ pub struct Memory {
     folder: Place,
 }
 
+impl Memory {
+    /// Closes the connections; the headers stay.
+    pub fn close(&mut self) {
+        self.share.connection = None;
+        self.folder.connection = None;
+    }
+}
+
 #[derive(Debug, Default)]
 struct Place {
     connection: Option<Connection>,

@@ -19,10 +19,10 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use pchat_planner::facts::{Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, ShellFacts};
 use pchat_planner::pool::{InstanceId, LogSource, Partner, Pool, Side};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use self::background::{Background, Looker, Pace};
+use self::background::{Attention, Background, Looker, Pace};
 use self::backups::{Memory, Wanted};
 use self::probe::{Look, Series, look};
 use crate::far_end::Freshness;
@@ -33,6 +33,10 @@ use crate::sql::target::{Deadlines, Target};
 
 /// The instance on which a forced failover happens.
 pub const HOME: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
+
+/// The longest pause between two looks at the shell: it keeps the session from being closed for idleness. A new one costs
+/// the shell's host seconds.
+const SHELL: Duration = Duration::from_secs(15);
 
 /// Everything that observing needs to know.
 #[derive(Clone, Debug)]
@@ -80,15 +84,15 @@ pub struct Observer {
     shell: Background<ShellFacts>,
     shell_part: watch::Sender<Part>,
     shell_memory: Arc<Mutex<ShellMemory>>,
-    news: Arc<Notify>,
+    attention: Attention,
 }
 
 impl Observer {
     /// Begins to look. Must be called within a tokio runtime; ends when dropped.
     pub fn start(ends: Arc<Ends>) -> Self {
-        let news = Arc::new(Notify::new());
+        let attention = Attention::default();
         let seconds = Duration::from_secs;
-        let often = Pace::steady(seconds(2));
+        let often = Pace { least: seconds(2), most: seconds(2), rest: None };
         let others = ends
             .targets
             .iter()
@@ -100,7 +104,7 @@ impl Observer {
                     connection: None,
                     series: Series::default(),
                 };
-                (*id, Background::start(looker, often, Arc::clone(&news)))
+                (*id, Background::start(looker, often, &attention))
             })
             .collect();
         let (wanted, read) = watch::channel(None);
@@ -108,19 +112,18 @@ impl Observer {
         let shell_memory = Arc::default();
         let (shell_part, part) = watch::channel(Part::All);
         let shell = ShellLooks { ends: Arc::clone(&ends), memory: Arc::clone(&shell_memory), part };
-        let files_pace = Pace { least: Duration::from_millis(500), most: seconds(5) };
-        // The longest pause keeps the looks' session from being closed for idleness.
-        let shell_pace = Pace { least: Duration::from_millis(100), most: seconds(15) };
+        let files_pace = Pace { least: Duration::from_millis(500), most: seconds(5), rest: None };
+        let shell_pace = Pace { least: Duration::from_millis(100), most: SHELL, rest: Some(SHELL) };
         Observer {
-            files: Background::start(files, files_pace, Arc::clone(&news)),
-            shell: Background::start(shell, shell_pace, Arc::clone(&news)),
+            files: Background::start(files, files_pace, &attention),
+            shell: Background::start(shell, shell_pace, &attention),
             shell_part,
             shell_memory,
             home: Mutex::new(Home::default()),
             ends,
             others,
             wanted,
-            news,
+            attention,
         }
     }
 
@@ -174,12 +177,13 @@ impl Observer {
 
     /// Returns when something has changed, at the latest after `at_most`.
     pub async fn news(&self, at_most: Duration) {
+        self.rouse();
         let before = self.home.lock().await.latest.clone();
         let changes = async {
             let mut pause = Duration::from_millis(100);
             loop {
                 tokio::select! {
-                    () = self.news.notified() => return,
+                    () = self.attention.news.notified() => return,
                     () = sleep(pause) => {}
                 }
                 let now = self.look_home().await;
@@ -190,6 +194,18 @@ impl Observer {
             }
         };
         let _ = timeout(at_most, changes).await;
+    }
+
+    /// Leaves the pool at rest: until something is done or waited for, nobody looks who is not asked to, and what the looks
+    /// left open is closed but for the shell's session.
+    pub async fn rest(&self) {
+        self.attention.rest.send_replace(true);
+        self.home.lock().await.connection = None;
+    }
+
+    /// Ends the rest.
+    pub fn rouse(&self) {
+        self.attention.rest.send_if_modified(std::mem::take);
     }
 
     /// Ends the looks and closes what they hold open at the far ends.
@@ -329,6 +345,10 @@ impl Looker for Instance {
         self.series.take(at, &seen, &self.target)
     }
 
+    fn close(&mut self) {
+        self.connection = None;
+    }
+
     fn same(a: &InstanceFacts, b: &InstanceFacts) -> bool {
         same_instance(a, b)
     }
@@ -376,6 +396,10 @@ impl Looker for Files {
         let at = Timestamp::now();
         let backups = backups::look(target, &wanted, &self.ends.deadlines, &mut self.memory).await;
         Some(FilesSeen { source: wanted.source, at, backups })
+    }
+
+    fn close(&mut self) {
+        self.memory.close();
     }
 
     fn same(a: &Option<FilesSeen>, b: &Option<FilesSeen>) -> bool {

@@ -26,6 +26,7 @@ pub use self::keeper::Keeper;
 pub use self::state_file::StateFile;
 use self::tries::Tries;
 use crate::far_end::{ActError, FarEnd, Freshness, Order};
+use crate::observe::HOME;
 use crate::report::words::millis;
 use crate::report::{Halt, Record, Report, View, journal};
 use crate::sql::refusal::RefusalCode;
@@ -100,8 +101,8 @@ pub struct Driver<'a, F> {
     /// Until when the run stays at the stop that it is at.
     staying: Option<Timestamp>,
     last: Option<(Facts, Plan)>,
-    /// Another executor was seen at work.
-    stood_by: bool,
+    /// Nothing is concluded from looks that are older than this.
+    doubt: Option<Timestamp>,
 }
 
 /// What tells that something has moved.
@@ -118,15 +119,16 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         settings: Settings,
         keeper: Keeper,
     ) -> Self {
+        let begun = (settings.clock)();
         Driver {
-            record: Record::new(keeper.executor().to_owned(), (settings.clock)()),
+            record: Record::new(keeper.executor().to_owned(), begun),
             identity: Identity::new(keeper.executor().to_owned(), keeper.approvals(), keeper.over()),
             tries: Tries::default(),
             poll: Backoff::new(POLL.0, POLL.1),
             still: None,
             staying: None,
             last: None,
-            stood_by: false,
+            doubt: Some(begun),
             pool,
             far,
             planner,
@@ -139,7 +141,8 @@ impl<'a, F: FarEnd> Driver<'a, F> {
 
     /// Runs until converged, stopped or interrupted.
     pub async fn run(mut self) -> Outcome {
-        let mut demand = Freshness::all_since(self.now());
+        // What the looks at hand show to be done is begun at once: each action is guarded at the far end.
+        let mut demand = Freshness::LATEST;
         loop {
             // What the last action brought about is worth a short look even when it is time to stop.
             let grace = if self.record.steps.is_empty() { Duration::ZERO } else { LAST_LOOK };
@@ -150,22 +153,24 @@ impl<'a, F: FarEnd> Driver<'a, F> {
                     return self.over(Ending::Interrupted);
                 }
             };
-            let next = self.take_in(facts);
+            self.identity.learn(self.pool, &facts);
+            let plan = (self.planner)(self.pool, &facts, self.identity.run(), self.now());
+            if let Some(newer) = self.doubted(&facts, &plan.next) {
+                demand = newer;
+                continue;
+            }
+            let next = self.take_in(facts, plan);
             demand = Freshness::LATEST;
             let halt = match next {
-                Next::Converged | Next::Blocked(_) if std::mem::take(&mut self.stood_by) => {
-                    // What another executor did is known here from looks that may be older than that: nothing is
-                    // concluded from them, neither that all is done nor that something is wrong.
-                    let now = Some(self.now());
-                    demand = Freshness { shell: now, mirror: now, ..Freshness::LATEST };
-                    continue;
-                }
                 Next::Converged => return self.over(Ending::Converged),
                 _ if self.interrupt.asked() => return self.over(Ending::Interrupted),
                 Next::Blocked(stop) => Some(Halt::Planned(stop)),
                 _ if self.pool.mode != Mode::Enforce => return self.over(Ending::NotEnforced),
                 Next::Wait { reason, message, step, until } => {
-                    self.stood_by |= reason == Reason::OwnedByAnother;
+                    if reason == Reason::OwnedByAnother {
+                        // What another executor does is known here from looks that may be older than that.
+                        self.doubt = Some(Timestamp::MAX);
+                    }
                     let still = self.still_for(until);
                     if still.is_none() {
                         self.report.waiting(&self.view());
@@ -189,11 +194,29 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         }
     }
 
-    /// Observed, planned, recorded and told.
-    fn take_in(&mut self, facts: Facts) -> Next {
+    /// What must be looked at anew before `next` is told or done, if anything. That all is done, or that something is wrong,
+    /// is never concluded from looks that are older than the run; nor is the other side dead by such looks when the database
+    /// is recovered.
+    fn doubted(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
+        let concludes = match next {
+            Next::Converged | Next::Blocked(_) => true,
+            Next::Run(StepId::RecoverDatabase, _) => {
+                let begun = self.record.started;
+                let older = facts.instances.iter().any(|(id, seen)| id.side != HOME.side && seen.at < begun);
+                return older.then_some(Freshness { others: Some(begun), ..Freshness::LATEST });
+            }
+            Next::Run(..) | Next::Wait { .. } => self.pool.mode != Mode::Enforce,
+        };
+        let since = self.doubt.take_if(|_| concludes)?.min(self.now());
+        let Facts { shell, backups, instances } = facts;
+        let rest = [shell.pool_state.at(), shell.servers.at(), shell.store_writable.at(), backups.at()];
+        let older = instances.values().map(|seen| seen.at).chain(rest).any(|at| at < since);
+        older.then(|| Freshness::all_since(since))
+    }
+
+    /// Recorded and told.
+    fn take_in(&mut self, facts: Facts, plan: Plan) -> Next {
         let now = self.now();
-        self.identity.learn(self.pool, &facts);
-        let plan = (self.planner)(self.pool, &facts, self.identity.run(), now);
         let transition = journal(&facts).and_then(|j| j.transition.as_ref()).map(|t| t.id);
         self.record.see(&plan, transition, now);
         self.keeper.see(&facts);

@@ -13,13 +13,13 @@ use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress
 use pchat_operator::reconcile::{Driver, Ending, Keeper, Outcome, Settings, StateFile, interrupts};
 use pchat_operator::report::{Halt, Silent};
 use pchat_operator::sql::refusal::{Refusal, RefusalCode};
-use pchat_planner::facts::{Facts, ShellFacts};
+use pchat_planner::facts::{DatabaseState, Facts, PoolState, ShellFacts};
 use pchat_planner::journal::Phase;
 use pchat_planner::plan::{Reason, StepId};
 use pchat_planner::pool::{Mode, Side};
 
-use common::{Case, name, set, shared, whole};
-use world::{Fault, World, now};
+use common::{Case, P, answers, database, known, name, set, shared, silent, whole};
+use world::{Fault, World, now, pass};
 
 /// How an outcome ended.
 fn ending(outcome: Option<Outcome>) -> Ending {
@@ -325,4 +325,39 @@ async fn a_run_that_came_too_late_concludes_nothing_from_what_it_saw_before() {
     }
     let far = Late { world: World::new(Case::disaster()), shell: Mutex::default() };
     assert_eq!(drive(&far, &far.world).await.ending, Ending::Converged);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_recovers_nothing_while_only_older_looks_say_that_the_primary_is_dead() {
+    let world = World::new(Case::disaster());
+    world.keep_looks();
+    pass(5);
+    world.case().facts.instances.insert(P, answers("SQL-RED1", Some(database(DatabaseState::Online))));
+    let ended = ending(world.run("here").await);
+    assert_eq!(reason(&ended), Some(Reason::PlannedSwitchoverNeeded), "{ended:?}");
+    assert!(!world.sent().contains(&StepId::RecoverDatabase), "{:?}", world.sent());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_concludes_neither_the_end_nor_a_stop_from_looks_that_are_older_than_it() {
+    let world = World::new(Case::disaster());
+    assert_eq!(ending(world.run("first").await), Ending::Converged);
+    world.keep_looks();
+    pass(5);
+    let identity = "service:chat.contoso.com".to_owned();
+    world.case().facts.shell.pool_state = known((identity, PoolState::Normal));
+    let before = world.sent().len();
+    assert_eq!(ending(world.run("second").await), Ending::Converged);
+    let repaired = world.sent().split_off(before);
+    assert!(
+        repaired.contains(&StepId::SetPoolState),
+        "somebody has failed the pool back since: {repaired:?}"
+    );
+
+    let world = World::new(Case::disaster());
+    world.case().facts.instances.insert(P, answers("SQL-RED1", Some(database(DatabaseState::Online))));
+    world.keep_looks();
+    pass(5);
+    world.case().facts.instances.insert(P, silent(0));
+    assert_eq!(ending(world.run("third").await), Ending::Converged, "the primary has died since");
 }

@@ -37,7 +37,8 @@ pub fn readiness(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Answe
             }
             next => {
                 let text = format!(
-                    "Moving back to {taking} is a failback, which this version does not do by itself. {}",
+                    "Moving back to {taking} is a failback, which this version does not do by itself: follow the published \
+                     procedure.{}",
                     obstacle(&next)
                 );
                 answer(ConditionStatus::False, Reason::FailbackNeeded, &text)
@@ -75,9 +76,12 @@ fn ready(pool: &Pool, plan: &Plan, lost: &str, taking: &str) -> String {
     )
 }
 
+/// What else is in the way.
 fn obstacle(next: &Next) -> String {
     match next {
-        Next::Blocked(stop) => format!("{} {}", sentence(&stop.message), sentence(&stop.remedy)),
+        Next::Blocked(stop) if stop.reason != Reason::FailbackNeeded => {
+            format!(" {} {}", sentence(&stop.message), sentence(&stop.remedy))
+        }
         _ => String::new(),
     }
 }

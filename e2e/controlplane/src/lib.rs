@@ -4,6 +4,7 @@
 //! server's audit log says of who asked what. No pod ever runs: who would run in one is a process with the token of the
 //! service account. Everything ends with this process, even when it is killed.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,6 +40,12 @@ pub enum ControlPlaneError {
     },
 }
 
+/// What etcd, the API server and the controllers of Kubernetes say of themselves, in the control plane's folder.
+const LOG: &str = "controlplane.log";
+
+/// How much of it is told when the control plane has ended.
+const LAST_WORDS: usize = 2_000;
+
 fn part(part: &str, cause: impl ToString) -> ControlPlaneError {
     ControlPlaneError::Part { part: part.to_owned(), cause: cause.to_string() }
 }
@@ -70,21 +77,25 @@ pub struct ControlPlane {
 struct Process {
     child: Child,
     answers: BufReader<std::process::ChildStdout>,
+    log: PathBuf,
 }
 
 impl ControlPlane {
     /// Starts one with its data, certificates and logs in `folder`. Two to three seconds on a free machine.
     pub fn start(folder: &Path) -> Result<Self, ControlPlaneError> {
         let programs = programs()?;
+        let log = folder.join(LOG);
+        let file = std::fs::create_dir_all(folder).and_then(|()| File::create(&log));
         let mut child = Command::new(programs.join("controlplane"))
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(file.map_err(|error| part(LOG, error))?)
             .spawn()
             .map_err(|error| part("controlplane", error))?;
         let answers =
             child.stdout.take().map(BufReader::new).ok_or_else(|| part("controlplane", "no output"))?;
-        let mut process = Process { child, answers };
+        let mut process = Process { child, answers, log };
         process.answer("ready")?;
         Ok(Self { programs, folder: folder.to_owned(), process: Mutex::new(process) })
     }
@@ -187,7 +198,11 @@ impl Process {
         self.answers.read_line(&mut line).map_err(|error| part("controlplane", error))?;
         match line.trim() {
             line if line == wanted => Ok(()),
-            "" => Err(part("controlplane", "it has ended; its last words stand above")),
+            "" => {
+                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+                let from = log.char_indices().rev().nth(LAST_WORDS).map_or(0, |(at, _)| at);
+                Err(part("controlplane", format!("it has ended; its last words:\n{}", &log[from..])))
+            }
             other => Err(part("controlplane", format!("it answers {other:?} instead of {wanted:?}"))),
         }
     }

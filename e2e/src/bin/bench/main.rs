@@ -1,15 +1,17 @@
-//! The benchmark: `cargo run --release --bin bench [-- -o json] [--runs N] [--only failover|growth|idle]`.
+//! The benchmark: `cargo run --release --bin bench [-- -o json] [--runs N] [--only PART]`. The parts are `failover`, `growth`
+//! and `idle`, and, only if asked for since they need Go, `cluster` or one of `rest`, `reaction` and `overhead`.
 //!
 //! Measures what a failover costs beyond the work of the far ends themselves. The lab gives every operation a fixed
 //! time and accounts them; the operator runs as a process of its own, and what its run takes longer than those
 //! operations in a row is its own. Ends with exit code 1 when a target is missed, and with 2 when it could not measure.
 
+mod cluster;
 mod measure;
 mod process;
 mod report;
 mod scenario;
 
-use measure::{Failure, Measured, Trial};
+use measure::{Failure, Trial};
 use report::Figures;
 use scenario::{GROWTH, Size, failover};
 use std::process::ExitCode;
@@ -21,7 +23,13 @@ struct Wanted {
     only: Option<String>,
 }
 
-const USAGE: &str = "bench [-o human|json] [--runs N] [--only failover|growth|idle]";
+const USAGE: &str =
+    "bench [-o human|json] [--runs N] [--only failover|growth|idle|cluster|rest|reaction|overhead]";
+
+/// The parts that need no cluster.
+const ALONE: [&str; 3] = ["failover", "growth", "idle"];
+/// Those on a real API server.
+const CLUSTER: [&str; 3] = ["rest", "reaction", "overhead"];
 
 fn main() -> ExitCode {
     let wanted = match wanted(std::env::args().skip(1)) {
@@ -77,8 +85,13 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
                     runs.ok_or_else(|| format!("--runs: expected a number above 0, found {text}"))?;
             }
             "--only" => match value()?.as_str() {
-                part @ ("failover" | "growth" | "idle") => wanted.only = Some(part.to_owned()),
-                other => return Err(format!("--only: expected failover, growth or idle, found {other}")),
+                part if part == "cluster" || ALONE.contains(&part) || CLUSTER.contains(&part) => {
+                    wanted.only = Some(part.to_owned());
+                }
+                other => {
+                    let parts = [&ALONE[..], &CLUSTER].concat().join(", ");
+                    return Err(format!("--only: expected cluster or one of {parts}, found {other}"));
+                }
             },
             other => return Err(format!("{other} is not known here")),
         }
@@ -87,7 +100,11 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
 }
 
 async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
-    let part = |name: &str| wanted.only.as_deref().is_none_or(|only| only == name);
+    let part = |name: &str| match wanted.only.as_deref() {
+        None => ALONE.contains(&name),
+        Some("cluster") => CLUSTER.contains(&name),
+        Some(only) => only == name,
+    };
     let operator = process::operator()?;
     let mut figures = Figures::default();
     if part("failover") {
@@ -116,12 +133,35 @@ async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
         figures.look = Some(trial.observe().await?);
         figures.as_declared = Some(trial.converge().await?);
     }
+    if part("rest") {
+        for pools in cluster::POOLS {
+            eprintln!("bench: {pools} pools at rest");
+            let rest = cluster::at_rest(&operator, pools).await?;
+            eprintln!("bench: {}", rest.json());
+            figures.at_rest.push(rest);
+        }
+    }
+    if part("reaction") {
+        for run in 1..=wanted.runs {
+            eprintln!("bench: from kubectl apply to the first change, run {run} of {}", wanted.runs);
+            figures.reactions.push(cluster::reaction(&operator).await?);
+        }
+    }
+    if part("overhead") {
+        for run in 1..=wanted.runs {
+            eprintln!("bench: failover alone and in the cluster, run {run} of {}", wanted.runs);
+            let mut trial = Trial::start(&operator, failover(scenario::FAILOVER)).await?;
+            trial.disaster(scenario::FAILOVER.silent_for_s).await?;
+            let alone = trial.converge().await?.net();
+            figures.overhead.push((alone, cluster::whole(&operator).await?));
+        }
+    }
     Ok(figures)
 }
 
 /// The middle one of an odd number of runs, the better of the two middle ones otherwise.
-fn median(runs: &[Measured], by: impl Fn(&Measured) -> f64) -> Option<&Measured> {
-    let mut order: Vec<&Measured> = runs.iter().collect();
+fn median<T>(runs: &[T], by: impl Fn(&T) -> f64) -> Option<&T> {
+    let mut order: Vec<&T> = runs.iter().collect();
     order.sort_by(|a, b| by(a).total_cmp(&by(b)));
     order.get(order.len().checked_sub(1)? / 2).copied()
 }

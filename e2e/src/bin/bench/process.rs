@@ -62,11 +62,8 @@ pub fn watch(mut command: Command) -> Result<Process, Failure> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if let Some(peak) = peak(&child) {
-            peak_rss_kib = peak;
-        }
-        if let Some(used) = used(&child) {
-            cpu = used;
+        if let Some(used) = used_by(&child) {
+            (peak_rss_kib, cpu) = (used.peak_rss_kib, used.cpu);
         }
         std::thread::sleep(LOOK_EVERY);
     };
@@ -91,17 +88,33 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     })
 }
 
-fn peak(child: &Child) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// What a running process has used.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// Peak resident memory in KiB.
+    pub peak_rss_kib: u64,
+    /// Resident memory in KiB.
+    pub rss_kib: u64,
+    /// Processor time.
+    pub cpu: Duration,
 }
 
-/// proc(5): utime and stime are the 14th and 15th field; the second, in parentheses, may hold spaces.
-fn used(child: &Child) -> Option<Duration> {
+/// What it has used so far, unless it has ended.
+pub fn used_by(child: &Child) -> Option<Used> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let kib = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    // proc(5): utime and stime are the 14th and 15th field; the second, in parentheses, may hold spaces.
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
     let ticks: Vec<u64> = rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
-    // Linux counts them in hundredths of a second on every architecture that this runs on.
-    (ticks.len() == 2).then(|| Duration::from_millis(ticks.iter().sum::<u64>() * 10))
+    let [user, system] = ticks[..] else { return None };
+    Some(Used {
+        peak_rss_kib: kib("VmHWM:")?,
+        rss_kib: kib("VmRSS:")?,
+        // Linux counts them in hundredths of a second on every architecture that this runs on.
+        cpu: Duration::from_millis((user + system) * 10),
+    })
 }

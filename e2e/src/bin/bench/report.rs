@@ -1,10 +1,12 @@
 //! The figures, the targets that they are held against, and the table.
 
+use crate::cluster::{AtRest, Reaction};
 use crate::measure::{Measured, home, state_requests};
 use crate::median;
 use crate::scenario::{FAILOVER, SMALL_STEPS};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Wall time over the critical path.
 const RATIO: f64 = 1.10;
@@ -16,6 +18,12 @@ const STEEPER: f64 = 1.5;
 const NOISE_S: f64 = 0.5;
 /// Differences in memory below this are noise, in KiB.
 const NOISE_KIB: f64 = 1024.0;
+/// Number of pools at rest for which the peak memory is a target.
+const POOLS: usize = 100;
+/// From the watch's being told to the first mutating statement.
+const REACTION: Duration = Duration::from_millis(250);
+/// The failover in the cluster over the one without.
+const OVERHEAD: f64 = 1.05;
 
 /// Everything that was measured.
 #[derive(Default)]
@@ -25,6 +33,10 @@ pub struct Figures {
     pub growth: Vec<Measured>,
     pub look: Option<Measured>,
     pub as_declared: Option<Measured>,
+    pub at_rest: Vec<AtRest>,
+    pub reactions: Vec<Reaction>,
+    /// Without the declared silence: alone, and in the cluster.
+    pub overhead: Vec<(Duration, Duration)>,
 }
 
 /// One target.
@@ -91,6 +103,38 @@ impl Figures {
                 });
             }
         }
+        for rest in &self.at_rest {
+            if rest.pools == POOLS {
+                out.push(Target {
+                    name: "peak memory with 100 pools at rest",
+                    wanted: format!("at most {} MiB", PEAK_KIB / 1024),
+                    found: format!("{:.1} MiB", mib(rest.peak_rss_kib)),
+                    met: rest.peak_rss_kib <= PEAK_KIB,
+                });
+            }
+            out.push(Target {
+                name: "writes to the API server at rest",
+                wanted: "none but the Lease's".into(),
+                found: format!("{} at {} pools", rest.writes, rest.pools),
+                met: rest.writes == 0,
+            });
+        }
+        if let Some(reaction) = median(&self.reactions, |r| r.own().as_secs_f64()) {
+            out.push(Target {
+                name: "first change after the watch was told",
+                wanted: format!("at most {} ms", REACTION.as_millis()),
+                found: format!("{} ms", reaction.own().as_millis()),
+                met: reaction.own() <= REACTION,
+            });
+        }
+        if let Some(pair) = median(&self.overhead, ratio) {
+            out.push(Target {
+                name: "failover in the cluster over alone",
+                wanted: format!("at most {OVERHEAD:.2}"),
+                found: format!("{:.3}", ratio(pair)),
+                met: ratio(pair) <= OVERHEAD,
+            });
+        }
         out
     }
 
@@ -106,6 +150,13 @@ impl Figures {
             "growth": all(&self.growth),
             "look": one(&self.look),
             "nothingToDo": {"asDeclared": one(&self.as_declared), "afterFailover": one(&self.after_failover)},
+            "atRest": self.at_rest.iter().map(AtRest::json).collect::<Vec<_>>(),
+            "reactionMs": self.reactions.iter().map(|r| json!({
+                "watch": r.watch.as_secs_f64() * 1e3, "mutation": r.mutation.as_secs_f64() * 1e3,
+            })).collect::<Vec<_>>(),
+            "failoverMs": self.overhead.iter().map(|(alone, cluster)| json!({
+                "alone": alone.as_millis(), "cluster": cluster.as_millis(),
+            })).collect::<Vec<_>>(),
             "targets": self.targets().iter().map(|t| json!({
                 "name": t.name, "wanted": t.wanted, "found": t.found, "met": t.met
             })).collect::<Vec<_>>(),
@@ -198,6 +249,7 @@ impl Figures {
                 )?;
             }
         }
+        self.write_cluster(out)?;
         writeln!(out, "\nTargets")?;
         for t in self.targets() {
             let mark = if t.met { "met   " } else { "MISSED" };
@@ -205,6 +257,65 @@ impl Figures {
         }
         Ok(())
     }
+}
+
+impl Figures {
+    fn write_cluster(&self, out: &mut String) -> std::fmt::Result {
+        if !self.at_rest.is_empty() {
+            writeln!(out, "\nPools at rest, on a real API server; a pool and minute")?;
+            writeln!(
+                out,
+                "  {:>6}  {:>9}  {:>9}  {:>9}  {:>8}  {:>11}  {:>12}  {:>15}",
+                "pools",
+                "ready s",
+                "peak MiB",
+                "rest MiB",
+                "cpu ms",
+                "SQL batches",
+                "API requests",
+                "Lease, a minute"
+            )?;
+            for rest in &self.at_rest {
+                writeln!(
+                    out,
+                    "  {:>6}  {:>9.1}  {:>9.1}  {:>9.1}  {:>8.1}  {:>11.1}  {:>12.3}  {:>15.1}",
+                    rest.pools,
+                    rest.ready.as_secs_f64(),
+                    mib(rest.peak_rss_kib),
+                    mib(rest.rss_kib),
+                    rest.cpu.as_secs_f64() * 1e3,
+                    rest.batches,
+                    rest.requests,
+                    rest.lease
+                )?;
+            }
+        }
+        if let Some(reaction) = median(&self.reactions, |r| r.own().as_secs_f64()) {
+            writeln!(
+                out,
+                "\nFrom kubectl patch to the first mutating statement, median of {}",
+                self.reactions.len()
+            )?;
+            writeln!(out, "  a watch beside was told   {:>9} ms", reaction.watch.as_millis())?;
+            writeln!(out, "  first mutating statement  {:>9} ms", reaction.mutation.as_millis())?;
+        }
+        if let Some(pair @ (alone, cluster)) = median(&self.overhead, ratio) {
+            writeln!(out, "\nFailover without silentFor, median of {}", self.overhead.len())?;
+            writeln!(out, "  alone                     {:>9.2} s", alone.as_secs_f64())?;
+            writeln!(
+                out,
+                "  in the cluster            {:>9.2} s   {:.3}",
+                cluster.as_secs_f64(),
+                ratio(pair)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// In the cluster over alone.
+fn ratio((alone, cluster): &(Duration, Duration)) -> f64 {
+    cluster.as_secs_f64() / alone.as_secs_f64().max(f64::EPSILON)
 }
 
 /// Whether a figure grows no more steeply from the middle to the large size than from the small to the middle one.

@@ -51,3 +51,15 @@ serviceTimes:
 "
     ))
 }
+
+/// A pool at which nothing happens but that people write.
+pub fn calm() -> Result<Scenario, String> {
+    Scenario::from_yaml(
+        "
+seed: 7
+messageEveryMs: 250
+logShipping: {backups: 20, copied: 20, restored: 19, messagesPerBackup: 4, jobEveryS: 0}
+serviceTimes: {readCmdletMs: 20, headerMs: 5, listingMs: 5}
+",
+    )
+}

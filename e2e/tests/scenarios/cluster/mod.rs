@@ -11,6 +11,7 @@ mod gitops;
 mod rights;
 mod specs;
 mod steady;
+mod told;
 mod without_cluster;
 
 use std::fs::File;

@@ -117,6 +117,14 @@ impl Fleet {
     fn see(&mut self, mut object: DynamicObject) {
         prune(&mut object);
         let key = key(&object);
+        // A new object of the same name, seen by a list: that the old one went was never told.
+        let uid = self
+            .crew
+            .get(&key)
+            .and_then(|worker| Some(worker.borrow().object.as_ref()?.metadata.uid.clone()));
+        if uid.is_some_and(|uid| uid != object.metadata.uid) {
+            self.forget(&key);
+        }
         if let Some(worker) = self.crew.get(&key).filter(|worker| !worker.is_closed()) {
             worker.send_modify(|seen| seen.object = Some(Arc::new(object)));
             return;

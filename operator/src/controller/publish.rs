@@ -1,7 +1,8 @@
 //! The only writer of a pool's status, and of its events.
 //!
 //! It writes what has changed and nothing else, the latest state when several came while one was written. A write is a
-//! server-side apply of the whole status, bound to the object's uid: a new object of the same name is never touched.
+//! server-side apply of the whole status, bound to the object's uid and version: a new object of the same name is never
+//! touched, and nothing is overwritten that was not read.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::metrics::Metrics;
 use super::teller::{Make, Sink};
 use super::{Context, MANAGER, declared};
 use crate::reconcile::Backoff;
-use crate::report::status::{Change, Kind, changes};
+use crate::report::status::{Change, Kind, agreed, changes};
 
 /// The least time between two writes of one status: progress within it is told in one.
 const GRAIN: Duration = Duration::from_millis(200);
@@ -104,7 +105,7 @@ pub fn begin(
         },
         metrics: Arc::clone(&context.metrics),
         written: status,
-        version: 0,
+        version: version(object),
     };
     let publisher = Publisher { told, metrics: Arc::clone(&context.metrics), namespace, name };
     (publisher, tokio::spawn(writer.run(read, seen)))
@@ -122,25 +123,39 @@ struct Writer {
     recorder: Recorder,
     about: ObjectReference,
     metrics: Arc<Metrics>,
+    /// What stands on the object, as far as is known here.
     written: PersistentChatPoolStatus,
-    /// The resource version of the last write; versions of one resource are numbers that grow (API conventions since 1.35).
+    /// The object's version with that; versions of one resource are numbers that grow (API conventions since 1.35).
     version: u64,
 }
 
 impl Writer {
     async fn run(mut self, mut told: watch::Receiver<Told>, mut seen: watch::Receiver<Seen>) {
         let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+        // Two who disagree must not write in turns without end.
+        let mut rivalry = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
+        let mut news = true;
         loop {
             let now = told.borrow_and_update().clone();
-            if let Some(object) = &seen.borrow_and_update().object {
-                self.compare(object);
-            }
-            if now.status != self.written {
-                match self.write(&now.status).await {
+            let foreign = self.compare(&seen.borrow_and_update());
+            let status = agreed(&now.status, &self.written);
+            if status != self.written {
+                if foreign && !news {
+                    tokio::time::sleep(rivalry.pause()).await;
+                    continue;
+                }
+                match self.write(&status).await {
                     Ok(()) => pause.reset(),
-                    Err(kube::Error::Api(told)) if told.code == 404 || told.code == 409 => {
+                    Err(kube::Error::Api(told))
+                        if told.code == 404 || (told.code == 409 && !self.stands(&seen.borrow())) =>
+                    {
                         tracing::info!("the object is gone or another one by now: nothing more is written");
                         return;
+                    }
+                    Err(kube::Error::Api(told)) if told.code == 409 => {
+                        // The watch brings what has changed.
+                        tokio::select! { () = tokio::time::sleep(pause.pause()) => {}, Ok(()) = seen.changed() => {} }
+                        continue;
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the status can't be written; tried again");
@@ -155,25 +170,42 @@ impl Writer {
             }
             self.publish_all(&now).await;
             tokio::time::sleep(GRAIN).await;
-            tokio::select! {
-                changed = told.changed() => if changed.is_err() { return },
-                Ok(()) = seen.changed() => {}
-            }
+            news = tokio::select! {
+                changed = told.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    rivalry.reset();
+                    true
+                }
+                Ok(()) = seen.changed() => false,
+            };
         }
     }
 
-    /// What somebody else has made of the status is put right.
-    fn compare(&mut self, object: &DynamicObject) {
-        if version(object) > self.version {
-            self.written = declared::status(object);
-        }
+    /// Takes in what stands on the object. Whether somebody else has changed the status.
+    fn compare(&mut self, seen: &Seen) -> bool {
+        let Some(object) = seen.object.as_ref().filter(|object| version(object) > self.version) else {
+            return false;
+        };
+        self.version = version(object);
+        let stands = declared::status(object);
+        let foreign = stands != self.written;
+        self.written = stands;
+        foreign
+    }
+
+    /// Whether the object that this writes for is there, as far as the watch has told.
+    fn stands(&self, seen: &Seen) -> bool {
+        seen.object.as_ref().is_some_and(|object| object.metadata.uid == self.uid)
     }
 
     async fn write(&mut self, status: &PersistentChatPoolStatus) -> kube::Result<()> {
+        let known = (self.version > 0).then(|| self.version.to_string());
         let patch = json!({
             "apiVersion": self.resource.api_version,
             "kind": self.resource.kind,
-            "metadata": {"name": self.name, "uid": self.uid},
+            "metadata": {"name": self.name, "uid": self.uid, "resourceVersion": known},
             "status": status,
         });
         let params = PatchParams::apply(MANAGER).force();

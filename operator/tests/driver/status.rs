@@ -6,7 +6,7 @@ use std::time::Duration;
 use pchat_crds::status::{ApprovalStatus, ConditionStatus, PersistentChatPoolStatus};
 use pchat_operator::controller::teller::{Make, Sink, Teller};
 use pchat_operator::reconcile::{Ending, Outcome};
-use pchat_operator::report::status::{Change, Kind, Object, changes};
+use pchat_operator::report::status::{Change, Kind, Object, agreed, changes};
 
 use crate::common::Case;
 use crate::gap;
@@ -177,4 +177,42 @@ async fn whether_the_pool_could_fail_over_is_known_before_it_has_to() {
     let status = written.last();
     assert_eq!(condition(&status, "FailoverReady").0, ConditionStatus::True, "{}", yaml(status.clone()));
     golden("status-before.yaml", &yaml(status));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transition_is_kept_in_the_history_by_whoever_sees_its_end() {
+    let (world, written) = (World::new(Case::disaster()), Written::default());
+    run(&world, &written, None).await;
+    let all = written.all();
+    let open = all.iter().rfind(|status| status.history.is_empty()).expect("it was under way");
+    // Killed before its last write: the next one knows of the transition by what stands on the object.
+    let next = Written(Mutex::new(vec![open.clone()]));
+    run(&world, &next, None).await;
+    let (kept, known) = (next.last().history, written.last().history);
+    let [kept, known] = [&kept[..], &known[..]].map(|all| all.first().expect("it is kept"));
+    assert_eq!((&kept.id, &kept.transition), (&known.id, &known.transition));
+    assert_eq!(
+        kept.loss.as_ref().map(|loss| loss.safe_until),
+        known.loss.as_ref().map(|loss| loss.safe_until)
+    );
+    // Who has never seen it under way can't say when it ended.
+    let stranger = Written::default();
+    run(&world, &stranger, None).await;
+    assert_eq!(stranger.last().history, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_writers_of_one_status_come_to_the_same_one_and_lose_no_history() {
+    let (world, mover) = (World::new(Case::disaster()), Written::default());
+    run(&world, &mover, None).await;
+    crate::world::pass(30);
+    let other = Written::default();
+    run(&world, &other, None).await;
+    let (mover, other) = (mover.last(), other.last());
+    assert_ne!(mover, other);
+    let first = agreed(&other, &mover);
+    assert_eq!(first.history, mover.history);
+    assert_eq!(agreed(&mover, &first), first, "nothing is left to write\n{}", yaml(first.clone()));
+    assert_eq!(agreed(&mover, &other).history, mover.history, "overwritten by one who did not know");
+    assert_eq!(agreed(&mover, &PersistentChatPoolStatus::default()), mover, "wiped");
 }

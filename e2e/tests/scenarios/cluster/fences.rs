@@ -67,7 +67,18 @@ async fn two_replicas_without_a_lease_move_the_pool_once() {
     assert_eq!(first.stop().await, 0);
     let replicas = ["a", "b"].map(|name| site.operator(name, &["--no-leader-election"]));
     site.disaster().await;
-    site.moved().await;
+    let mut pool = site.moved().await;
+    // They come to say the same, and then write no more.
+    let begin = std::time::Instant::now();
+    loop {
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        let before = std::mem::replace(&mut pool, site.pool());
+        if before["metadata"]["resourceVersion"] == pool["metadata"]["resourceVersion"] {
+            break;
+        }
+        assert!(begin.elapsed() < super::PATIENCE, "they write in turns\n{before:#}\n{pool:#}");
+    }
+    assert_eq!(pool["status"]["history"].as_array().map(Vec::len), Some(1), "{pool:#}");
     for replica in replicas {
         assert_eq!(replica.stop().await, 0);
     }

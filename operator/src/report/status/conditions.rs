@@ -10,7 +10,7 @@ use pchat_planner::facts::{
 use pchat_planner::plan::{Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 
-use super::{APPROVAL_WAIT, Moment};
+use super::{APPROVAL_WAIT, Moment, readiness};
 use crate::observe::HOME;
 use crate::report::words::{list, meaning, opening, sentence};
 use crate::report::{Halt, header, stop};
@@ -47,7 +47,8 @@ pub(super) fn all(moment: &Moment<'_>) -> Vec<Answer> {
         let old = moment.before.conditions.iter().find(|c| c.type_ == kind)?;
         Some(answer(kind, old.status, old.reason.clone(), old.message.clone()))
     };
-    answers.extend(moment.readiness.cloned().or_else(|| before("FailoverReady")));
+    let moved = || moment.view.facts.and_then(|facts| readiness::open(moment.view.pool, facts));
+    answers.extend(moment.readiness.cloned().or_else(moved).or_else(|| before("FailoverReady")));
     if let Some(facts) = moment.view.facts {
         answers.extend([protected(moment, facts), mirrored(moment, facts), split_brain(moment, facts)]);
         answers.extend([approval(moment), compliance(moment, facts), conflict(moment)]);

@@ -56,7 +56,10 @@ pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus
 
 /// Whether a condition tells of something that holds the pool up, not of work under way.
 fn is_stop(condition: &pchat_crds::status::Condition) -> bool {
-    !matches!(condition.reason.as_str(), "FailoverRunning" | "WaitingForFarEnd" | "SilenceTooShort")
+    !matches!(
+        condition.reason.as_str(),
+        "FailoverRunning" | "TransitionOpen" | "WaitingForFarEnd" | "SilenceTooShort"
+    )
 }
 
 fn is_bad(kind: &str, status: ConditionStatus) -> bool {

@@ -5,15 +5,16 @@
 
 mod conditions;
 mod events;
+mod past;
 mod readiness;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pchat_crds::Side;
 use pchat_crds::status::{
-    ApprovalStatus, Condition, HISTORY_LIMIT, JournalStatus, LossStatus, ObservedServer,
-    PersistentChatPoolStatus, PlanStatus, StepState, StepStatus, TransitionStatus,
+    ApprovalStatus, Condition, JournalStatus, LossStatus, ObservedServer, PersistentChatPoolStatus,
+    PlanStatus, StepState, StepStatus,
 };
 use pchat_planner::facts::{Contact, Fact};
 use pchat_planner::plan::{self, Direction, Next};
@@ -21,13 +22,11 @@ use pchat_planner::pool;
 
 pub use self::conditions::{Answer, invalid};
 pub use self::events::{Change, Kind, changes};
+pub use self::past::agreed;
 pub use self::readiness::readiness;
 use super::words::{millis, sentence, side_of};
 use super::{Halt, View, header, journal, seen, steps};
 use crate::observe::HOME;
-
-/// `status.lastLogBackup` alone is no reason to write, unless it is older than this.
-const LAG_GRAIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// How long an approval is waited for before the pool counts as stalled.
 pub const APPROVAL_WAIT: Duration = Duration::from_secs(30 * 60);
@@ -74,7 +73,7 @@ pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
             .map(|(_, state)| side(side_of(*state))),
         step: view.plan.and_then(|_| step(&view)),
         last_log_backup: last_log_backup(&view),
-        conditions: stamp(conditions::all(moment), before, object.generation, view.now),
+        conditions: past::stamp(conditions::all(moment), before, object.generation, view.now),
         plan: moving.then(|| plan_status(moment)).flatten(),
         loss: view.plan.filter(|_| moving).map(|plan| loss(&plan.loss, view.now, done(&view))),
         approval: object.approval.clone(),
@@ -86,8 +85,8 @@ pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
         observed: servers(&view, before),
         history: before.history.clone(),
     };
-    remember(moment, &mut status);
-    keep_lag(&mut status, before);
+    past::remember(moment, &mut status);
+    past::keep_lag(&mut status, before);
     status
 }
 
@@ -102,7 +101,7 @@ pub fn refused(
     status.observed_generation = object.generation;
     let kept = before.conditions.iter().filter(|c| answers.iter().all(|a| a.kind != c.type_)).cloned();
     let kept: Vec<Condition> = kept.collect();
-    status.conditions = stamp(answers.to_vec(), before, object.generation, now);
+    status.conditions = past::stamp(answers.to_vec(), before, object.generation, now);
     status.conditions.extend(kept);
     status
 }
@@ -217,75 +216,6 @@ fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedSe
         ObservedServer { server: clip(&server, 300), state, since }
     })
     .collect()
-}
-
-/// A transition that has just been seen to be over goes into the history.
-fn remember(moment: &Moment<'_>, status: &mut PersistentChatPoolStatus) {
-    let view = &moment.view;
-    let Some(journaled) = view.facts.and_then(journal).and_then(|j| j.transition.as_ref()) else { return };
-    if journaled.is_open() || view.record.transition != Some(journaled.id) {
-        return;
-    }
-    let id = journaled.id.to_string();
-    if status.history.iter().any(|known| known.id == id) || view.record.actions == 0 {
-        return;
-    }
-    let called_off = journaled.phase == pchat_planner::journal::Phase::CalledOff;
-    let outcome = if called_off {
-        "Called off before the point of no return; log shipping's jobs are enabled again.".to_owned()
-    } else {
-        let other = view.pool.site(view.pool.active.other());
-        format!(
-            "{} serves. {} could not be fenced: this version never switches it off by itself.",
-            view.pool.site(view.pool.active).name,
-            other.database
-        )
-    };
-    let entry = TransitionStatus {
-        id,
-        transition: transition(view.record.direction.unwrap_or(Direction::ForcedFailover)),
-        to: side(journaled.intent),
-        started_at: millis(journaled.opened),
-        finished_at: millis(view.now),
-        outcome,
-        loss: (!called_off).then(|| loss(&view.record.loss, view.now, true)),
-        approval: journaled.approval.clone(),
-    };
-    status.history.insert(0, entry);
-    status.history.truncate(HISTORY_LIMIT);
-}
-
-/// Backups go on arriving at a pool at rest; that alone is written only now and then.
-fn keep_lag(status: &mut PersistentChatPoolStatus, before: &PersistentChatPoolStatus) {
-    let (Some(new), Some(old)) = (status.last_log_backup, before.last_log_backup) else { return };
-    if new != old && new.duration_since(old).abs() < LAG_GRAIN {
-        let mut otherwise = status.clone();
-        otherwise.last_log_backup = Some(old);
-        if otherwise == *before {
-            status.last_log_backup = Some(old);
-        }
-    }
-}
-
-/// Times of change are those of before while the answer is the same.
-fn stamp(
-    answers: Vec<Answer>,
-    before: &PersistentChatPoolStatus,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> Vec<Condition> {
-    let stamped = answers.into_iter().map(|answer| {
-        let old = before.conditions.iter().find(|c| c.type_ == answer.kind && c.status == answer.status);
-        Condition {
-            type_: answer.kind.to_owned(),
-            status: answer.status,
-            reason: answer.reason,
-            message: clip(&answer.message, 2048),
-            observed_generation: generation,
-            last_transition_time: old.map_or(millis(now), |old| old.last_transition_time),
-        }
-    });
-    stamped.collect()
 }
 
 fn side(side: pool::Side) -> Side {

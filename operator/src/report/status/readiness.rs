@@ -20,14 +20,8 @@ pub fn readiness(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Answe
     turned.active = pool.active.other();
     let lost = &pool.site(pool.active).name;
     let taking = &pool.site(turned.active).name;
-    if let Some(open) = journal(facts).and_then(|j| j.transition.as_ref()).filter(|t| t.is_open()) {
-        let text = format!("The pool is being moved to {} already.", pool.site(open.intent).name);
-        return Answer {
-            kind: "FailoverReady",
-            status: ConditionStatus::False,
-            reason: "TransitionOpen".into(),
-            message: text,
-        };
+    if let Some(open) = open(pool, facts) {
+        return open;
     }
     if turned.active == Side::Primary {
         let plan = pchat_planner::plan(&turned, facts, run, now);
@@ -65,6 +59,17 @@ pub fn readiness(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Answe
         }
         _ => answer(ConditionStatus::True, Reason::AsDeclared, &ready(pool, &plan, lost, taking)),
     }
+}
+
+/// The answer while the pool is being moved: that needs no planning.
+pub fn open(pool: &Pool, facts: &Facts) -> Option<Answer> {
+    let open = journal(facts)?.transition.as_ref().filter(|transition| transition.is_open())?;
+    Some(Answer {
+        kind: "FailoverReady",
+        status: ConditionStatus::False,
+        reason: "TransitionOpen".into(),
+        message: format!("The pool is being moved to {} already.", pool.site(open.intent).name),
+    })
 }
 
 fn ready(pool: &Pool, plan: &Plan, lost: &str, taking: &str) -> String {

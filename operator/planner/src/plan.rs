@@ -249,6 +249,40 @@ pub enum Reason {
     MirrorUnavailable,
 }
 
+impl Reason {
+    /// Every reason, in the order of the declaration.
+    pub const ALL: [Reason; 28] = [
+        Reason::PlannedSwitchoverNeeded,
+        Reason::MirrorHoldsCommits,
+        Reason::PrimaryDamaged,
+        Reason::PrimaryMayBeAlive,
+        Reason::SilenceTooShort,
+        Reason::LogChainGap,
+        Reason::ForkAmbiguous,
+        Reason::StaleCopySuspected,
+        Reason::BothSidesOnline,
+        Reason::BackupsUnknown,
+        Reason::LogShippingSourceUnknown,
+        Reason::LossAboveLimit,
+        Reason::CentralManagementUnavailable,
+        Reason::IntentConflict,
+        Reason::OwnedByAnother,
+        Reason::BackupUnreachable,
+        Reason::RightsMissing,
+        Reason::DatabaseUnusable,
+        Reason::FailoverRunning,
+        Reason::WaitingForFarEnd,
+        Reason::FailbackNeeded,
+        Reason::AsDeclared,
+        Reason::NotEnforced,
+        Reason::ManagementShellUnavailable,
+        Reason::JournalDamaged,
+        Reason::LogShippingShared,
+        Reason::MirrorShareNeeded,
+        Reason::MirrorUnavailable,
+    ];
+}
+
 /// What a stop or wait is about, for a tired person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Stop {

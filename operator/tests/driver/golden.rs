@@ -11,16 +11,18 @@ use crate::gap;
 use crate::world::{Fault, Page, World, now};
 
 pub fn golden(name: &str, text: &str) {
-    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    held(&format!("tests/golden/{name}"), text);
+}
+
+/// A file of the repository, by its path from here, is this text.
+fn held(name: &str, text: &str) {
+    let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = format!("{}\n", text.trim_end());
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).expect("written");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        text, expected,
-        "{name} differs from what stands in tests/golden; UPDATE_GOLDEN=1 writes it anew"
-    );
+    assert_eq!(text, expected, "{name} is not what is told; UPDATE_GOLDEN=1 writes it anew");
 }
 
 fn invocation() -> Invocation {
@@ -186,4 +188,9 @@ fn what_is_unknown_is_said_as_unknown() {
     let (observed, planned) = looked(&case);
     golden("observe-unknown.txt", &observed);
     golden("plan-unknown.txt", &planned);
+}
+
+#[test]
+fn the_page_of_reasons_lists_what_can_be_told() {
+    held("../docs/reasons.md", &report::status::reasons());
 }

@@ -7,6 +7,7 @@ mod conditions;
 mod events;
 mod past;
 mod readiness;
+mod reasons;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub use self::conditions::{Answer, invalid};
 pub use self::events::{Change, Kind, changes};
 pub use self::past::agreed;
 pub use self::readiness::readiness;
+pub use self::reasons::page as reasons;
 use super::words::{millis, sentence, side_of};
 use super::{Halt, View, header, journal, seen, steps};
 use crate::observe::HOME;

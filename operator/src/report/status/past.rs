@@ -5,7 +5,7 @@ use pchat_crds::status::{Condition, HISTORY_LIMIT, PersistentChatPoolStatus, Tra
 use pchat_planner::journal::{Phase, Transition};
 use pchat_planner::plan::Direction;
 
-use super::{Answer, Moment, clip, loss, side, transition};
+use super::{Answer, Moment, clip, loss, reasons, side, transition};
 use crate::report::journal;
 use crate::report::words::millis;
 
@@ -107,6 +107,7 @@ pub fn stamp(
     now: Timestamp,
 ) -> Vec<Condition> {
     let stamped = answers.into_iter().map(|answer| {
+        debug_assert!(reasons::listed(answer.kind, &answer.reason), "not listed: {answer:?}");
         let old = before.conditions.iter().find(|c| c.type_ == answer.kind && c.status == answer.status);
         Condition {
             type_: answer.kind.to_owned(),

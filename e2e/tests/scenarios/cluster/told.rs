@@ -1,6 +1,5 @@
 //! What a user reads who has only `kubectl`.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
@@ -11,8 +10,33 @@ use super::{Site, condition, is};
 /// Long enough to look at it, and a restore that tells how far it is.
 const SLOW: &str = "serviceTimes: {restoreLogMs: 300, recoveryMs: 2000, setCmdletMs: 1000, mirrorSeedingMs: 2000, jobStartMs: 500}";
 
+/// The page of the documentation that PCHAT_DESCRIBED asks for.
+const HEAD: &str = "# A failover, as kubectl tells it
+
+What was printed in a run of the operator on a real API server, with simulated data centres at its far ends: Taipei dies,
+`activeDatabase` is changed from `primary` to `backup`, and one log backup is missing. `kubectl describe` orders events that came
+in the same second by chance. The words are explained in [reasons.md](reasons.md).
+";
+
+const PAGE: [(&str, &str); 5] = [
+    (
+        "A calm week",
+        "`kubectl describe pchat chat -n lync`, before anything has happened. `FailoverReady` is the condition to look at.",
+    ),
+    ("The failover at a glance", "`kubectl get pchat chat -n lync -w`, from before the change to the end."),
+    (
+        "Blocked",
+        "`kubectl describe`, when the missing backup was met. `ApprovalRequired` tells what would be lost, and the command.",
+    ),
+    ("Under way", "`kubectl describe`, after the approval, while the database is recovered."),
+    (
+        "Afterwards",
+        "`kubectl describe`, when the pool serves from Kaohsiung. `History` keeps when it was moved, and what was lost.",
+    ),
+];
+
 /// `kubectl get -w` shows each step as it goes; `kubectl describe` tells what is, before, while it is blocked, during and after.
-/// With PCHAT_DESCRIBED=FILE the four texts are written there.
+/// With PCHAT_DESCRIBED=FILE the page of these texts is written there.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Go"]
 async fn kubectl_tells_the_story_of_a_failover() {
@@ -64,13 +88,11 @@ async fn kubectl_tells_the_story_of_a_failover() {
         assert!(watched.contains(step), "{step} was not shown:\n{watched}");
     }
     if let Some(file) = std::env::var_os("PCHAT_DESCRIBED") {
-        let mut text = String::new();
-        for (title, words) in [("before", before), ("blocked", blocked), ("during", during), ("after", after)]
-        {
-            write!(text, "## {title}\n\n```\n{}\n```\n\n", words.trim_end()).unwrap();
-        }
-        write!(text, "## watched\n\n```\n{}\n```\n", watched.trim_end()).unwrap();
-        std::fs::write(Path::new(&file), text).unwrap();
+        let texts = [&before, &watched, &blocked, &during, &after];
+        let page = PAGE.iter().zip(texts).fold(String::from(HEAD), |page, ((title, lead), text)| {
+            format!("{page}\n## {title}\n\n{lead}\n\n```\n{}\n```\n", text.trim_end())
+        });
+        std::fs::write(Path::new(&file), page.replace(&site.namespace, "lync")).unwrap();
     }
     assert_eq!(replica.stop().await, 0);
 }

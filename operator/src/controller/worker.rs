@@ -146,9 +146,7 @@ impl Worker {
             tracing::info!("stopped at a safe point");
         }
         teller.over(pool, &outcome, Timestamp::now());
-        let Outcome { ending, keeper, .. } = outcome;
-        self.keeper = Some(keeper);
-        if ending != Ending::Interrupted {
+        if self.end(outcome) != Ending::Interrupted {
             far.rest().await;
             tokio::select! {
                 () = other(&mut self.seen, declared) => {}
@@ -156,6 +154,12 @@ impl Worker {
                 () = tokio::time::sleep(REST) => {}
             }
         }
+    }
+
+    /// Keeps of a run what the next one needs: a pool at rest would pay for the rest of it.
+    fn end(&mut self, outcome: Outcome) -> Ending {
+        self.keeper = Some(outcome.keeper);
+        outcome.ending
     }
 }
 

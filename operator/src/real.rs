@@ -18,8 +18,7 @@ pub struct RealFarEnd {
 
 impl RealFarEnd {
     /// Begins to look. Must be called within a tokio runtime; the looks end when this is dropped.
-    pub fn start(ends: Ends) -> Self {
-        let ends = Arc::new(ends);
+    pub fn start(ends: Arc<Ends>) -> Self {
         RealFarEnd { observer: Observer::start(Arc::clone(&ends)), actor: Actor::new(ends) }
     }
 

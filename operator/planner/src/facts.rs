@@ -4,6 +4,7 @@
 //! an empty listing is not an empty folder.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -351,7 +352,7 @@ pub enum Header {
     /// Not asked: by name it lies before what was applied long ago.
     Skipped,
     /// Its backup sets.
-    Read(Vec<BackupSet>),
+    Read(Arc<[BackupSet]>),
     /// Torn or malformed, or unfinished (`*** INCOMPLETE ***`, NULL LSNs).
     Torn {
         /// The server's words, with its number.

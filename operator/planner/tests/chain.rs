@@ -61,7 +61,7 @@ fn a_torn_file_that_the_chain_has_passed_is_none_of_it() {
 #[test]
 fn a_torn_copy_of_a_whole_file_is_read_on_the_share() {
     let file = BackupFile {
-        on_share: Some(Header::Read(vec![set(100, 200)])),
+        on_share: Some(Header::Read([set(100, 200)].into())),
         in_folder: Some(Header::Torn { what: "3241".into(), since: t(0) }),
     };
     let c = only(&[(name(1), file)], 100);
@@ -110,7 +110,7 @@ fn other_databases_and_families_and_full_backups_are_none_of_it() {
 
 #[test]
 fn several_sets_in_one_file_are_each_judged() {
-    let sets = Header::Read(vec![BackupSet { position: 2, ..set(200, 300) }, set(100, 200)]);
+    let sets = Header::Read([BackupSet { position: 2, ..set(200, 300) }, set(100, 200)].into());
     let c = only(&[(name(1), BackupFile { on_share: Some(sets), in_folder: None })], 100);
     assert_eq!(c.links.iter().map(|l| l.file.set).collect::<Vec<_>>(), [1, 2]);
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(command: OnePool) -> Exit {
     let running = Arc::new(Running::default());
     let interrupt = listen(Arc::clone(&running));
     let pool = loaded.ends.pool.clone();
-    let far = RealFarEnd::start(loaded.ends);
+    let far = RealFarEnd::start(Arc::new(loaded.ends));
     let exit = match &command {
         OnePool::Converge(converge) => {
             let state = converge.state.clone().unwrap_or(loaded.state);

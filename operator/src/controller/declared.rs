@@ -4,18 +4,20 @@
 //! older schema, or by an API server that did not hold the rules, is told as bad input and never half understood.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DynamicObject};
-use kube::{Client, ResourceExt};
+use kube::Client;
+use kube::api::Api;
 use pchat_crds::manifest::{self, Source};
-use pchat_crds::status::{ApprovalStatus, PersistentChatPoolStatus};
+use pchat_crds::status::ApprovalStatus;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::annotation;
 use super::fleet::Seen;
+use super::stored::Stored;
 use crate::observe::Ends;
 use crate::report::status::Object;
 use crate::report::words::millis;
@@ -40,7 +42,7 @@ pub struct Declared {
     /// What the status needs to know of it.
     pub object: Object,
     /// Ready to be worked with, or what is wrong, a sentence each.
-    pub ends: Result<Ends, Vec<String>>,
+    pub ends: Result<Arc<Ends>, Vec<String>>,
     /// The spec's digest.
     spec: Digest,
     /// That of all that tells where the far ends are and how to reach them; another one means that they are to be reached anew.
@@ -51,19 +53,10 @@ pub struct Declared {
     pub secrets: u64,
 }
 
-/// The status that stands on the object; an unreadable one counts as none.
-pub fn status(object: &DynamicObject) -> PersistentChatPoolStatus {
-    object
-        .data
-        .get("status")
-        .and_then(|status| serde_json::from_value(status.clone()).ok())
-        .unwrap_or_default()
-}
-
 /// Names of the Secrets that a spec refers to.
-pub fn secrets(object: &DynamicObject) -> BTreeSet<String> {
+pub fn secrets(object: &Stored) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    references(object.data.get("spec").unwrap_or(&Value::Null), &mut names);
+    references(&object.spec(), &mut names);
     names
 }
 
@@ -88,22 +81,22 @@ pub async fn read(
     hosts: &Hosts,
 ) -> Result<Option<Declared>, kube::Error> {
     let Some(object) = &seen.object else { return Ok(None) };
-    let spec = object.data.get("spec").unwrap_or(&Value::Null);
+    let spec = object.spec();
     let latched = before.and_then(|before| before.object.approval.as_ref());
-    let look_at = object.annotations().get(annotation::RECONCILE_AT).cloned();
-    let written = digest([spec]);
+    let look_at = object.annotations.get(annotation::RECONCILE_AT).cloned();
+    let written = digest([&spec]);
     if let Some(before) = before.filter(|b| b.secrets == seen.secrets && b.spec == written) {
         return Ok(Some(Declared { object: about(object, latched), look_at, ..before.clone() }));
     }
-    let namespace = object.namespace().unwrap_or_default();
-    let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-    let mut made_from = vec![spec.clone()];
+    let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
+    let reached_at = where_and_how(&spec);
+    let mut made_from = vec![spec];
     for name in secrets(object) {
         if let Some(secret) = api.get_opt(&name).await? {
             made_from.push(json!({
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": name, "namespace": namespace},
+                "metadata": {"name": name, "namespace": object.namespace},
                 "data": secret.data,
             }));
         }
@@ -112,7 +105,7 @@ pub async fn read(
         object: about(object, latched),
         ends: ends(object, &made_from, hosts),
         spec: written,
-        reached_by: digest(std::iter::once(&where_and_how(spec)).chain(&made_from[1..])),
+        reached_by: digest(std::iter::once(&reached_at).chain(&made_from[1..])),
         look_at,
         secrets: seen.secrets,
     }))
@@ -127,55 +120,44 @@ fn where_and_how(spec: &Value) -> Value {
     spec
 }
 
-fn about(object: &DynamicObject, latched: Option<&ApprovalStatus>) -> Object {
-    let annotations = object.annotations();
+fn about(object: &Stored, latched: Option<&ApprovalStatus>) -> Object {
+    let annotations = &object.annotations;
     // The object's own may lack what is being written.
-    let latched = latched.cloned().or_else(|| status(object).approval);
+    let latched = latched.cloned().or_else(|| object.status().approval);
     let given = annotations.get(annotation::APPROVE).map(|digest| digest.trim().to_lowercase());
     let given = given.filter(|digest| !digest.is_empty() && digest.len() <= 64);
     let approval = match (given, latched) {
         (Some(digest), Some(latched)) if latched.digest == digest => Some(latched),
         (Some(digest), _) => {
-            Some(ApprovalStatus { digest, seen_at: millis(Timestamp::now()), by: approver(object) })
+            Some(ApprovalStatus { digest, seen_at: millis(Timestamp::now()), by: object.approver.clone() })
         }
         (None, latched) => latched,
     };
     Object {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        generation: object.metadata.generation,
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+        generation: object.generation,
         suspended: annotations.get(annotation::SUSPEND).is_some_and(|value| value.trim() != "false"),
         approval,
     }
 }
 
-/// Whose write put the approval there, as the API server's field management tells.
-fn approver(object: &DynamicObject) -> Option<String> {
-    let field = format!("f:{}", annotation::APPROVE);
-    let managers = object.metadata.managed_fields.as_ref()?;
-    let owner = managers.iter().rev().find(|entry| {
-        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        fields.and_then(|f| f.get("f:metadata")?.get("f:annotations")?.get(&field)).is_some()
-    })?;
-    owner.manager.clone()
-}
-
-fn ends(object: &DynamicObject, made_from: &[Value], hosts: &Hosts) -> Result<Ends, Vec<String>> {
+fn ends(object: &Stored, made_from: &[Value], hosts: &Hosts) -> Result<Arc<Ends>, Vec<String>> {
     let [spec, secrets @ ..] = made_from else { return Err(vec!["The object has no spec.".into()]) };
     let pool = json!({
         "apiVersion": "persistentchat.io/v1alpha1",
         "kind": "PersistentChatPool",
-        "metadata": {"name": object.name_any(), "namespace": object.namespace()},
+        "metadata": {"name": object.name, "namespace": object.namespace},
         "spec": spec,
     });
-    let name = format!("PersistentChatPool {}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let name = format!("PersistentChatPool {}/{}", object.namespace, object.name);
     let text = |value: &Value| Source::Text { name: name.clone(), text: value.to_string() };
     let sources: Vec<Source> = std::iter::once(text(&pool)).chain(secrets.iter().map(text)).collect();
     let manifest = manifest::load(&sources).map_err(|error| {
         let problems = error.problems.iter();
         problems.map(|problem| sentence(&problem.path, &problem.complaint.to_string())).collect::<Vec<_>>()
     })?;
-    validate(&manifest, hosts).map_err(|problems| {
+    validate(&manifest, hosts).map(Arc::new).map_err(|problems| {
         problems.0.iter().map(|problem| sentence(&problem.field, &problem.expected)).collect()
     })
 }
@@ -196,6 +178,6 @@ impl Declared {
             || now.generation != self.object.generation
             || now.suspended != self.object.suspended
             || digest(&now) != digest(&self.object)
-            || object.annotations().get(annotation::RECONCILE_AT) != self.look_at.as_ref()
+            || object.annotations.get(annotation::RECONCILE_AT) != self.look_at.as_ref()
     }
 }

@@ -17,14 +17,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Context, annotation, declared, worker};
+use super::stored::Stored;
+use super::{Context, declared, worker};
 use crate::reconcile::Interrupt;
 
 /// What the watches have brought.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The object; `None`: it is gone.
-    pub object: Option<Arc<DynamicObject>>,
+    pub object: Option<Arc<Stored>>,
     /// Counts the changes of its Secrets.
     pub secrets: u64,
 }
@@ -68,10 +69,10 @@ pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
                 Some(Ok(watcher::Event::Init)) => listed.clear(),
                 Some(Ok(watcher::Event::InitApply(object))) => {
                     listed.insert(key(&object));
-                    fleet.see(object);
+                    fleet.see(&object);
                 }
                 Some(Ok(watcher::Event::InitDone)) => fleet.keep(&listed),
-                Some(Ok(watcher::Event::Apply(object))) => fleet.see(object),
+                Some(Ok(watcher::Event::Apply(object))) => fleet.see(&object),
                 Some(Ok(watcher::Event::Delete(object))) => fleet.forget(&key(&object)),
                 Some(Err(error)) => tracing::warn!(%error, "the watch of pools is begun again"),
                 None => break,
@@ -114,15 +115,15 @@ async fn attend(context: Arc<Context>, seen: watch::Receiver<Seen>, mut term: In
 
 impl Fleet {
     /// An object is there, new or changed.
-    fn see(&mut self, mut object: DynamicObject) {
-        prune(&mut object);
-        let key = key(&object);
+    fn see(&mut self, object: &DynamicObject) {
+        let key = key(object);
+        let object = Stored::new(object);
         // A new object of the same name, seen by a list: that the old one went was never told.
         let uid = self
             .crew
             .get(&key)
-            .and_then(|worker| Some(worker.borrow().object.as_ref()?.metadata.uid.clone()));
-        if uid.is_some_and(|uid| uid != object.metadata.uid) {
+            .and_then(|worker| Some(worker.borrow().object.as_ref()?.uid.clone()));
+        if uid.is_some_and(|uid| uid != object.uid) {
             self.forget(&key);
         }
         if let Some(worker) = self.crew.get(&key).filter(|worker| !worker.is_closed()) {
@@ -169,18 +170,4 @@ impl Fleet {
 
 fn key(object: &impl Resource) -> Key {
     (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default())
-}
-
-/// Drops what is not needed and large. Of the field management only that of the approval is: it tells who gave it.
-fn prune(object: &mut DynamicObject) {
-    let field = format!("f:{}", annotation::APPROVE);
-    if let Some(managers) = &mut object.metadata.managed_fields {
-        managers.retain(|entry| {
-            let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-            fields.and_then(|f| f.get("f:metadata")?.get("f:annotations")?.get(&field)).is_some()
-        });
-    }
-    if let Some(annotations) = &mut object.metadata.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
 }

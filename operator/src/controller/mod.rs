@@ -11,6 +11,7 @@ mod lease;
 mod metrics;
 mod probes;
 mod publish;
+mod stored;
 pub mod teller;
 mod worker;
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use pchat_crds::status::PersistentChatPoolStatus;
@@ -20,7 +19,8 @@ use tokio::task::JoinHandle;
 use super::fleet::Seen;
 use super::metrics::Metrics;
 use super::teller::{Make, Sink};
-use super::{Context, MANAGER, declared};
+use super::stored::{Stored, version};
+use super::{Context, MANAGER};
 use crate::reconcile::Backoff;
 use crate::report::status::{Change, Kind, agreed, changes};
 
@@ -41,7 +41,7 @@ pub struct Publisher {
 /// What was told so far.
 #[derive(Clone, Default)]
 struct Told {
-    status: PersistentChatPoolStatus,
+    status: Arc<PersistentChatPoolStatus>,
     /// Not published yet.
     events: Arc<Mutex<Vec<Change>>>,
 }
@@ -50,7 +50,7 @@ impl Sink for Publisher {
     fn put(&self, make: Make<'_>) {
         self.told.send_if_modified(|told| {
             let status = make(&told.status);
-            if status == told.status {
+            if status == *told.status {
                 return false;
             }
             let mut events = told.events.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,7 @@ impl Sink for Publisher {
             }
             drop(events);
             self.metrics.conditions(&self.namespace, &self.name, &status);
-            told.status = status;
+            told.status = Arc::new(status);
             true
         });
     }
@@ -77,19 +77,17 @@ impl Sink for Publisher {
 /// Begins to write for `object`. The task ends when the publisher is dropped and all is written.
 pub fn begin(
     context: &Arc<Context>,
-    object: &DynamicObject,
+    object: &Stored,
     seen: watch::Receiver<Seen>,
 ) -> (Publisher, JoinHandle<()>) {
-    let status = declared::status(object);
-    let (told, read) = watch::channel(Told { status: status.clone(), ..Told::default() });
-    let meta = object.meta();
-    let (namespace, name) =
-        (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
+    let status = Arc::new(object.status());
+    let (told, read) = watch::channel(Told { status: Arc::clone(&status), ..Told::default() });
+    let (namespace, name) = (object.namespace.clone(), object.name.clone());
     context.metrics.conditions(&namespace, &name, &status);
     let writer = Writer {
         api: Api::namespaced_with(context.client.clone(), &namespace, &context.resource),
         name: name.clone(),
-        uid: meta.uid.clone(),
+        uid: object.uid.clone(),
         resource: context.resource.clone(),
         recorder: Recorder::new(
             context.client.clone(),
@@ -98,21 +96,19 @@ pub fn begin(
         about: ObjectReference {
             api_version: Some(context.resource.api_version.clone()),
             kind: Some(context.resource.kind.clone()),
-            name: meta.name.clone(),
-            namespace: meta.namespace.clone(),
-            uid: meta.uid.clone(),
+            name: Some(name.clone()),
+            namespace: Some(namespace.clone()),
+            uid: object.uid.clone(),
             ..ObjectReference::default()
         },
         metrics: Arc::clone(&context.metrics),
         written: status,
-        version: version(object),
+        version: object.version,
+        pause: Backoff::new(Duration::from_millis(250), Duration::from_secs(15)),
+        rivalry: Backoff::new(Duration::from_millis(250), Duration::from_secs(60)),
     };
     let publisher = Publisher { told, metrics: Arc::clone(&context.metrics), namespace, name };
     (publisher, tokio::spawn(writer.run(read, seen)))
-}
-
-fn version(object: &DynamicObject) -> u64 {
-    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
 struct Writer {
@@ -124,58 +120,42 @@ struct Writer {
     about: ObjectReference,
     metrics: Arc<Metrics>,
     /// What stands on the object, as far as is known here.
-    written: PersistentChatPoolStatus,
-    /// The object's version with that; versions of one resource are numbers that grow (API conventions since 1.35).
+    written: Arc<PersistentChatPoolStatus>,
+    /// The object's version with that.
     version: u64,
+    pause: Backoff,
+    /// Two who disagree must not write in turns without end.
+    rivalry: Backoff,
+}
+
+/// What became of an attempt to bring the status up to what was told.
+enum After {
+    Done,
+    /// It does not stand yet; a pause was made.
+    Again,
+    /// There is nothing to write to any more.
+    Gone,
 }
 
 impl Writer {
     async fn run(mut self, mut told: watch::Receiver<Told>, mut seen: watch::Receiver<Seen>) {
-        let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
-        // Two who disagree must not write in turns without end.
-        let mut rivalry = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
         let mut news = true;
         loop {
             let now = told.borrow_and_update().clone();
             let foreign = self.compare(&seen.borrow_and_update());
-            let status = agreed(&now.status, &self.written);
-            if status != self.written {
-                if foreign && !news {
-                    tokio::time::sleep(rivalry.pause()).await;
-                    continue;
-                }
-                match self.write(&status).await {
-                    Ok(()) => pause.reset(),
-                    Err(kube::Error::Api(told))
-                        if told.code == 404 || (told.code == 409 && !self.stands(&seen.borrow())) =>
-                    {
-                        tracing::info!("the object is gone or another one by now: nothing more is written");
-                        return;
-                    }
-                    Err(kube::Error::Api(told)) if told.code == 409 => {
-                        // The watch brings what has changed.
-                        tokio::select! { () = tokio::time::sleep(pause.pause()) => {}, Ok(()) = seen.changed() => {} }
-                        continue;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "the status can't be written; tried again");
-                        // An object that breaks a rule newer than itself takes no status: its events are all that tells.
-                        if matches!(&error, kube::Error::Api(told) if told.code == 422) {
-                            self.publish_all(&now).await;
-                        }
-                        tokio::time::sleep(pause.pause()).await;
-                        continue;
-                    }
-                }
+            // On the heap for as long as it lasts: a pool at rest would pay for its room.
+            match Box::pin(self.bring(now, foreign && !news, &mut seen)).await {
+                After::Done => {}
+                After::Again => continue,
+                After::Gone => return,
             }
-            self.publish_all(&now).await;
             tokio::time::sleep(GRAIN).await;
             news = tokio::select! {
                 changed = told.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    rivalry.reset();
+                    self.rivalry.reset();
                     true
                 }
                 Ok(()) = seen.changed() => false,
@@ -183,36 +163,76 @@ impl Writer {
         }
     }
 
+    /// `rivals`: somebody else has written something else, and there is no news here.
+    async fn bring(&mut self, now: Told, rivals: bool, seen: &mut watch::Receiver<Seen>) -> After {
+        let status = agreed(&now.status, &self.written);
+        if status != *self.written {
+            if rivals {
+                tokio::time::sleep(self.rivalry.pause()).await;
+                return After::Again;
+            }
+            // What is told and what stands are mostly the same: then it is kept once.
+            let status = if status == *now.status { Arc::clone(&now.status) } else { Arc::new(status) };
+            match self.write(status).await {
+                Ok(()) => self.pause.reset(),
+                Err(kube::Error::Api(told))
+                    if told.code == 404 || (told.code == 409 && !self.stands(&seen.borrow())) =>
+                {
+                    tracing::info!("the object is gone or another one by now: nothing more is written");
+                    return After::Gone;
+                }
+                Err(kube::Error::Api(told)) if told.code == 409 => {
+                    // The watch brings what has changed.
+                    tokio::select! { () = tokio::time::sleep(self.pause.pause()) => {}, Ok(()) = seen.changed() => {} }
+                    return After::Again;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the status can't be written; tried again");
+                    // An object that breaks a rule newer than itself takes no status: its events are all that tells.
+                    if matches!(&error, kube::Error::Api(told) if told.code == 422) {
+                        self.publish_all(&now).await;
+                    }
+                    tokio::time::sleep(self.pause.pause()).await;
+                    return After::Again;
+                }
+            }
+        }
+        self.publish_all(&now).await;
+        After::Done
+    }
+
     /// Takes in what stands on the object. Whether somebody else has changed the status.
     fn compare(&mut self, seen: &Seen) -> bool {
-        let Some(object) = seen.object.as_ref().filter(|object| version(object) > self.version) else {
+        let Some(object) = seen.object.as_ref().filter(|object| object.version > self.version) else {
             return false;
         };
-        self.version = version(object);
-        let stands = declared::status(object);
-        let foreign = stands != self.written;
-        self.written = stands;
+        self.version = object.version;
+        let stands = object.status();
+        let foreign = stands != *self.written;
+        if foreign {
+            self.written = Arc::new(stands);
+        }
         foreign
     }
 
     /// Whether the object that this writes for is there, as far as the watch has told.
     fn stands(&self, seen: &Seen) -> bool {
-        seen.object.as_ref().is_some_and(|object| object.metadata.uid == self.uid)
+        seen.object.as_ref().is_some_and(|object| object.uid == self.uid)
     }
 
-    async fn write(&mut self, status: &PersistentChatPoolStatus) -> kube::Result<()> {
+    async fn write(&mut self, status: Arc<PersistentChatPoolStatus>) -> kube::Result<()> {
         let known = (self.version > 0).then(|| self.version.to_string());
         let patch = json!({
             "apiVersion": self.resource.api_version,
             "kind": self.resource.kind,
             "metadata": {"name": self.name, "uid": self.uid, "resourceVersion": known},
-            "status": status,
+            "status": &*status,
         });
         let params = PatchParams::apply(MANAGER).force();
         let object = self.api.patch_status(&self.name, &params, &Patch::Apply(&patch)).await?;
         self.version = version(&object);
         self.metrics.wrote();
-        self.written = status.clone();
+        self.written = status;
         Ok(())
     }
 

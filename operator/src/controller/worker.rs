@@ -30,12 +30,9 @@ const REST: Duration = Duration::from_secs(20);
 /// Works until the object is gone or `term` is over.
 pub async fn work(context: Arc<Context>, mut seen: watch::Receiver<Seen>, term: Interrupt) {
     let Some(object) = seen.borrow_and_update().object.clone() else { return };
-    let (namespace, name) = (
-        object.metadata.namespace.clone().unwrap_or_default(),
-        object.metadata.name.clone().unwrap_or_default(),
-    );
-    let span = tracing::info_span!("pool", pool = %format!("{namespace}/{name}"));
+    let span = tracing::info_span!("pool", pool = %format!("{}/{}", object.namespace, object.name));
     let (publisher, writing) = publish::begin(&context, &object, seen.clone());
+    drop(object);
     let worker = Worker { context, seen, term, publisher, latest: None, keeper: None };
     worker.run().instrument(span.clone()).await;
     // What was told last is still written, unless the API server does not answer.
@@ -58,7 +55,7 @@ impl Worker {
     async fn run(mut self) {
         while let Some(declared) = self.read().await {
             match &declared.ends {
-                Ok(ends) => self.serve(&declared, ends.clone()).await,
+                Ok(ends) => self.serve(&declared, Arc::clone(ends)).await,
                 Err(problems) => {
                     tracing::warn!(problems = problems.join(" "), "what is declared can't be worked with");
                     let (object, now) = (declared.object.clone(), Timestamp::now());
@@ -79,7 +76,8 @@ impl Worker {
             }
             let seen = self.seen.borrow_and_update().clone();
             let (client, hosts) = (&self.context.client, &self.context.options.hosts);
-            match declared::read(&seen, self.latest.as_deref(), client, hosts).await {
+            // On the heap for as long as it lasts: a pool at rest would pay for its room.
+            match Box::pin(declared::read(&seen, self.latest.as_deref(), client, hosts)).await {
                 Ok(declared) => {
                     self.latest = declared.map(Arc::new);
                     return self.latest.clone();
@@ -93,7 +91,7 @@ impl Worker {
     }
 
     /// Works with these far ends for as long as the declaration of them stays the same.
-    async fn serve(&mut self, declared: &Arc<Declared>, ends: Ends) {
+    async fn serve(&mut self, declared: &Arc<Declared>, ends: Arc<Ends>) {
         let mut pool = ends.pool.clone();
         let far = Bounded::new(RealFarEnd::start(ends), self.context.limits.clone());
         let mut current = Arc::clone(declared);
@@ -132,7 +130,7 @@ impl Worker {
             keeper,
         );
         let outcome = {
-            // On the heap for as long as it lasts: a pool at rest would pay for its room.
+            // On the heap, as above.
             let mut run = Box::pin(driver.run());
             let seen = &mut self.seen;
             let term = &mut self.term;

@@ -87,8 +87,9 @@ impl<T: Clone + Send + Sync + 'static> Background<T> {
                 let at = Timestamp::now();
                 // On the heap for as long as it lasts: between looks it would take its room for nothing.
                 let seen = Box::pin(looker.look(at)).await;
-                let before = send.send_replace(Some((at, seen.clone())));
-                if before.is_none_or(|(_, before)| !L::same(&before, &seen)) {
+                let known = send.borrow().as_ref().is_some_and(|(_, before)| L::same(before, &seen));
+                send.send_replace(Some((at, seen)));
+                if !known {
                     attention.news.notify_waiters();
                 }
                 let begun = Instant::now();

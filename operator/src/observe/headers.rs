@@ -4,6 +4,7 @@
 //! shipping writes a file once. Everything else is asked again at each look.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ const LONG_APPLIED_S: i64 = 24 * 3600;
 /// Headers by path, and since when a torn file has been found unchanged.
 #[derive(Debug, Default)]
 pub struct Cache {
-    read: HashMap<String, Vec<BackupSet>>,
+    read: HashMap<String, Arc<[BackupSet]>>,
     torn: HashMap<String, (String, Timestamp)>,
 }
 
@@ -45,7 +46,8 @@ impl Cache {
         self.torn.remove(path);
         match verdict {
             Verdict::Read(sets) => {
-                self.read.insert(path.to_owned(), sets.clone());
+                let sets: Arc<[BackupSet]> = sets.into();
+                self.read.insert(path.to_owned(), Arc::clone(&sets));
                 Some(Header::Read(sets))
             }
             Verdict::InUse => Some(Header::InUse),
@@ -106,7 +108,7 @@ pub async fn read_all(
     let mut asked = Vec::new();
     for name in names {
         match cache.read.get(&path(directory, name)) {
-            Some(sets) => out.push((name.clone(), Some(Header::Read(sets.clone())))),
+            Some(sets) => out.push((name.clone(), Some(Header::Read(Arc::clone(sets))))),
             None => asked.push(name.clone()),
         }
     }

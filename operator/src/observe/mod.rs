@@ -44,7 +44,7 @@ pub struct Ends {
     /// The pool as declared.
     pub pool: Pool,
     /// Each declared instance.
-    pub targets: BTreeMap<InstanceId, Target>,
+    pub targets: BTreeMap<InstanceId, Arc<Target>>,
     /// The management shell.
     pub shell: Shell,
     /// How long things may take.
@@ -98,12 +98,8 @@ impl Observer {
             .iter()
             .filter(|(id, _)| **id != HOME)
             .map(|(id, target)| {
-                let looker = Instance {
-                    ends: Arc::clone(&ends),
-                    target: target.clone(),
-                    connection: None,
-                    series: Series::default(),
-                };
+                let (ends, target) = (Arc::clone(&ends), Arc::clone(target));
+                let looker = Instance { ends, target, connection: None, series: Series::default() };
                 (*id, Background::start(looker, often, &attention))
             })
             .collect();
@@ -197,7 +193,7 @@ impl Observer {
     }
 
     /// Leaves the pool at rest: until something is done or waited for, nobody looks who is not asked to, and what the looks
-    /// left open is closed but for the shell's session.
+    /// left open is closed. The shell's session stays, without a connection.
     pub async fn rest(&self) {
         self.attention.rest.send_replace(true);
         self.home.lock().await.connection = None;
@@ -331,7 +327,7 @@ fn wanted(pool: &Pool, state: &InstanceState, zone: Offset) -> Option<Wanted> {
 
 struct Instance {
     ends: Arc<Ends>,
-    target: Target,
+    target: Arc<Target>,
     connection: Option<Connection>,
     series: Series,
 }
@@ -427,6 +423,13 @@ impl Looker for ShellLooks {
         let part = *self.part.borrow_and_update();
         let mut memory = self.memory.lock().await;
         self.ends.shell.look(&self.ends.pool, &self.ends.deadlines, part, &mut memory, at).await
+    }
+
+    fn close(&mut self) {
+        // Who else holds it is closing the session.
+        if let Ok(mut memory) = self.memory.try_lock() {
+            memory.hang_up();
+        }
     }
 
     fn same(a: &ShellFacts, b: &ShellFacts) -> bool {

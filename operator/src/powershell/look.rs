@@ -47,6 +47,13 @@ impl Memory {
             let _ = session.close(Instant::now() + within).await;
         }
     }
+
+    /// Closes the connection; the session stays.
+    pub fn hang_up(&mut self) {
+        if let Some((session, _)) = &mut self.session {
+            session.hang_up();
+        }
+    }
 }
 
 impl Shell {

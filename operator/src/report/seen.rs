@@ -267,7 +267,7 @@ fn backups(facts: &Facts) -> String {
 
 fn readable(file: &BackupFile) -> Option<&[pchat_planner::facts::BackupSet]> {
     [&file.in_folder, &file.on_share].into_iter().flatten().find_map(|header| match header {
-        Header::Read(sets) if !sets.is_empty() => Some(sets.as_slice()),
+        Header::Read(sets) if !sets.is_empty() => Some(&**sets),
         _ => None,
     })
 }

@@ -9,6 +9,7 @@ mod shell;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use pchat_crds as crds;
@@ -63,7 +64,7 @@ pub fn validate(manifest: &Manifest, hosts: &Hosts) -> Result<Ends, Problems> {
             let field =
                 format!("spec.{side}.{}", if partner == Partner::Mirror { "mirror" } else { "database" });
             if let Some(target) = target(spec, &server, &manifest.secrets, hosts, &field, &mut found) {
-                targets.insert(InstanceId { side, partner }, target);
+                targets.insert(InstanceId { side, partner }, Arc::new(target));
             }
         }
     }

@@ -65,7 +65,7 @@ impl Bench {
 
     /// The far ends, looked at from now on.
     pub fn far(&self) -> RealFarEnd {
-        RealFarEnd::start(self.ends.clone())
+        RealFarEnd::start(Arc::new(self.ends.clone()))
     }
 
     pub fn target(&self, id: InstanceId) -> &Target {

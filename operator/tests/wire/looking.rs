@@ -1,5 +1,6 @@
 //! What is seen, and what is said when it can't be seen.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pchat_operator::far_end::{FarEnd, Freshness};
@@ -121,9 +122,9 @@ async fn a_silent_browser_on_a_living_host_is_not_silence() {
 #[tokio::test]
 async fn a_refused_login_and_an_untrusted_certificate_are_sentences_with_a_remedy() {
     let mut bench = quiet("").await;
-    let primary = bench.ends.targets.get_mut(&PRIMARY).unwrap();
+    let primary = Arc::make_mut(bench.ends.targets.get_mut(&PRIMARY).unwrap());
     primary.credentials.password = Secret::new("wrong");
-    let mirror = bench.ends.targets.get_mut(&PRIMARY_MIRROR).unwrap();
+    let mirror = Arc::make_mut(bench.ends.targets.get_mut(&PRIMARY_MIRROR).unwrap());
     mirror.ca_pem = None;
     let facts = look(&bench.far()).await;
     let login = unusable(&instance(&facts, PRIMARY).contact);
@@ -139,7 +140,7 @@ async fn a_refused_login_and_an_untrusted_certificate_are_sentences_with_a_remed
 #[tokio::test]
 async fn a_login_without_rights_is_told_which_right_and_where() {
     let mut bench = quiet("").await;
-    let backup = bench.ends.targets.get_mut(&HOME).unwrap();
+    let backup = Arc::make_mut(bench.ends.targets.get_mut(&HOME).unwrap());
     backup.credentials.user = "pchat_service".into();
     backup.credentials.password = Secret::new("Chat-Pa55w.rd");
     let facts = look(&bench.far()).await;

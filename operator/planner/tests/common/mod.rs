@@ -84,12 +84,12 @@ pub fn set(first: u128, last: u128) -> BackupSet {
 }
 
 pub fn whole(set: BackupSet) -> BackupFile {
-    let header = Header::Read(vec![set]);
+    let header = Header::Read([set].into());
     BackupFile { on_share: Some(header.clone()), in_folder: Some(header) }
 }
 
 pub fn shared(set: BackupSet) -> BackupFile {
-    BackupFile { on_share: Some(Header::Read(vec![set])), in_folder: None }
+    BackupFile { on_share: Some(Header::Read([set].into())), in_folder: None }
 }
 
 /// `mgc_20261122230000.trn` and the following minutes.

@@ -190,7 +190,7 @@ fn backups(env: &Env, w: &World) -> Fact<Backups> {
     };
     let head = |look: Look, i: usize| match look {
         Look::Absent => None,
-        Look::Whole => Some(Header::Read(vec![set(i, w.files[i].born)])),
+        Look::Whole => Some(Header::Read([set(i, w.files[i].born)].into())),
         Look::Torn => Some(Header::Torn { what: "3241".into(), since: t(900) }),
     };
     let mut files = BTreeMap::new();

@@ -358,6 +358,12 @@ impl Session {
         }
     }
 
+    /// Closes the connection of a session that is not used for a while. The session stays at the far end, and the next command
+    /// connects and logs in anew.
+    pub fn hang_up(&mut self) {
+        self.shell.hang_up();
+    }
+
     /// How long the far end may hold a request that waits for output. Shorter notices a dead session host
     /// sooner and costs more requests.
     pub fn set_hold(&mut self, hold: Duration) {

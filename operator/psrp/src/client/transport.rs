@@ -12,7 +12,6 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use native_tls::TlsConnector;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +21,7 @@ use super::answer::{
     tls_error,
 };
 use super::auth::NtlmContext;
-use super::{Auth, Endpoint, Error};
+use super::{Auth, Endpoint, Error, tls};
 use crate::codec::sealed;
 
 /// Most bytes of one HTTP answer. We ask for envelopes of half a megabyte; sealing adds a few hundred bytes.
@@ -76,13 +75,13 @@ impl Connection {
     /// Connects and authenticates.
     pub(super) async fn open(
         endpoint: &Endpoint,
-        tls: Option<&TlsConnector>,
         deadline: Instant,
     ) -> Result<Self, Error> {
         refuse_unsuitable(endpoint)?;
+        let tls = tls::connector(endpoint)?;
         let tcp = connect(endpoint, deadline).await?;
         let mut binding = None;
-        let (tx, driver) = match tls {
+        let (tx, driver) = match &tls {
             None => handshake(endpoint, tcp).await?,
             Some(tls) => {
                 let connector = tokio_native_tls::TlsConnector::from(tls.clone());

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use native_tls::TlsConnector;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::answer::protocol;
 use super::transport::{Connection, Failure};
-use super::{Endpoint, Error, tls};
+use super::{Endpoint, Error};
 use crate::codec::soap::{self, Envelope, Fault, Request, SHELL, TRANSFER, Target};
 use crate::codec::xml::{Element, escape};
 
@@ -60,7 +59,6 @@ type Exchange = JoinHandle<(Connection, Result<Vec<u8>, Failure>)>;
 /// A remote shell and the connection to it.
 pub(super) struct Shell {
     pub(super) endpoint: Arc<Endpoint>,
-    tls: Option<TlsConnector>,
     target: Target,
     connection: Option<Connection>,
     /// A Receive that the deadline cut short. The far end still holds it and would answer it first, so it is
@@ -84,7 +82,6 @@ impl Shell {
         creation: &[u8],
         deadline: Instant,
     ) -> Result<Self, Failed> {
-        let tls = tls::connector(endpoint).map_err(Failed::NotDone)?;
         let target = Target {
             url: endpoint.url(),
             resource: endpoint.resource(),
@@ -93,7 +90,7 @@ impl Shell {
         };
         let id = Uuid::new_v4().to_string().to_ascii_uppercase();
         let endpoint = Arc::new(endpoint.clone());
-        let mut shell = Self { endpoint, tls, target, connection: None, pending: None, id, hold: HOLD };
+        let mut shell = Self { endpoint, target, connection: None, pending: None, id, hold: HOLD };
         let body = format!(
             "<rsp:Shell ShellId=\"{}\"><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout\
              </rsp:OutputStreams><creationXml xmlns=\"{}\">{}</creationXml></rsp:Shell>",
@@ -241,9 +238,7 @@ impl Shell {
         let envelope = request.write(&self.target);
         let mut connection = match self.connection.take() {
             Some(connection) if connection.is_open() => connection,
-            _ => Connection::open(&self.endpoint, self.tls.as_ref(), deadline)
-                .await
-                .map_err(Failed::NotDone)?,
+            _ => Connection::open(&self.endpoint, deadline).await.map_err(Failed::NotDone)?,
         };
         let endpoint = self.endpoint.clone();
         let exchange = tokio::spawn(async move {
@@ -279,6 +274,11 @@ impl Shell {
             Some(fault) => Err(Failed::Fault(fault)),
             None => Ok(envelope),
         }
+    }
+
+    /// Closes the connection, unless a request is on its way. The shell stays, and the next request connects anew.
+    pub(super) fn hang_up(&mut self) {
+        self.connection = None;
     }
 
     /// Gives up a request that is still on its way: its answer is of no interest any more.

@@ -24,12 +24,13 @@ RUN ldd /rootfs/usr/bin/pchat-operator | grep -o '/[^ ]*' | xargs -I LIBRARY cp 
     && echo 'pchat:x:65532:65532::/:' > /rootfs/etc/passwd \
     && chroot /rootfs /usr/bin/pchat-operator --version
 
-# 3. the image.
+# 3. the image. One heap for all threads: several would each keep what a busy moment left them.
 FROM scratch
 LABEL org.opencontainers.image.title="pchat-operator" \
       org.opencontainers.image.description="Moves a Persistent Chat pool to the other data centre" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=files /rootfs/ /
+ENV MALLOC_ARENA_MAX=1
 # By number: Kubernetes can tell that it is not root.
 USER 65532:65532
 EXPOSE 8080

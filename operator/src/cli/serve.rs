@@ -39,7 +39,7 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
 
-    /// How many pools are looked at, and how many are acted on, at the same time.
+    /// How many pools are acted on at the same time.
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     at_once: u16,
 

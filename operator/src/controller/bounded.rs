@@ -48,7 +48,8 @@ impl<F: FarEnd> FarEnd for Bounded<F> {
     async fn observe(&self, freshness: Freshness) -> Facts {
         // The semaphore is never closed; were it, unbounded is better than blind.
         let _permit = self.limits.looks.acquire().await;
-        self.inner.observe(freshness).await
+        // On the heap, so that who waits for a permit has no room for it yet.
+        Box::pin(self.inner.observe(freshness)).await
     }
 
     async fn act(
@@ -57,11 +58,11 @@ impl<F: FarEnd> FarEnd for Bounded<F> {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Done, ActError> {
         let _permit = self.limits.acts.acquire().await;
-        self.inner.act(order, progress).await
+        Box::pin(self.inner.act(order, progress)).await
     }
 
-    fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {
-        self.inner.news(at_most)
+    async fn news(&self, at_most: Duration) {
+        Box::pin(self.inner.news(at_most)).await;
     }
 
     fn rest(&self) -> impl Future<Output = ()> + Send {

@@ -36,6 +36,9 @@ type Key = (String, String);
 /// How long the pools wait for the watch of Secrets. Without it they are worked on all the same.
 const SECRETS: Duration = Duration::from_secs(5);
 
+/// Objects that a list brings at a time.
+const PAGE: u32 = 20;
+
 /// Works on all pools until `term` is over and every worker has come to a safe point.
 pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
     let client = context.client.clone();
@@ -47,7 +50,8 @@ pub async fn lead(context: &Arc<Context>, mut term: Interrupt) {
             ),
             None => (Api::all_with(client.clone(), &context.resource), Api::all(client)),
         };
-    let config = watcher::Config::default();
+    // The objects of a page are in memory at once, with all that is pruned from them.
+    let config = watcher::Config::default().page_size(PAGE);
     let mut pools = watcher(pools, config.clone()).default_backoff().boxed();
     let mut secrets = watcher(secrets, config).default_backoff().boxed();
     let mut fleet = Fleet {
@@ -119,10 +123,7 @@ impl Fleet {
         let key = key(object);
         let object = Stored::new(object);
         // A new object of the same name, seen by a list: that the old one went was never told.
-        let uid = self
-            .crew
-            .get(&key)
-            .and_then(|worker| Some(worker.borrow().object.as_ref()?.uid.clone()));
+        let uid = self.crew.get(&key).and_then(|worker| Some(worker.borrow().object.as_ref()?.uid.clone()));
         if uid.is_some_and(|uid| uid != object.uid) {
             self.forget(&key);
         }

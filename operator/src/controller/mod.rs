@@ -47,6 +47,9 @@ pub const MANAGER: &str = "pchat-operator";
 /// Requests to the API server at a time: each takes a connection, and a start with many pools asks for all their Secrets.
 const REQUESTS: usize = 8;
 
+/// Looks at a time, each of up to half a dozen connections: they are what a start with many pools takes in memory.
+const LOOKS: usize = 16;
+
 /// How the operator runs.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -60,7 +63,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Addresses that are used before name resolution.
     pub hosts: Hosts,
-    /// How many pools are looked at, and how many acted on, at the same time.
+    /// How many pools are acted on at the same time.
     pub at_once: usize,
 }
 
@@ -157,7 +160,7 @@ pub async fn run(options: Options, mut interrupt: Interrupt) -> Result<(), Contr
     let serving = probes::serve(options.listen, Arc::clone(&metrics)).await?;
     let context = Arc::new(Context {
         resource: ApiResource::erase::<PersistentChatPool>(&()),
-        limits: Limits::new(Semaphore::new(options.at_once), Semaphore::new(options.at_once)),
+        limits: Limits::new(Semaphore::new(LOOKS), Semaphore::new(options.at_once)),
         client,
         options,
         metrics,

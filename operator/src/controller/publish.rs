@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 
 use super::fleet::Seen;
 use super::metrics::Metrics;
-use super::teller::{Make, Sink};
 use super::stored::{Stored, version};
+use super::teller::{Make, Sink};
 use super::{Context, MANAGER};
 use crate::reconcile::Backoff;
 use crate::report::status::{Change, Kind, agreed, changes};

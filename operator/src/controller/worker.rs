@@ -3,11 +3,12 @@
 //! There is one worker a pool, so there are never two passes over it. Whatever changes in the declaration interrupts the
 //! driver at its next safe point; a far end that keeps its address, login and options keeps its connections.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pchat_planner::pool::Mode;
+use pchat_planner::pool::{Mode, Pool};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -20,7 +21,7 @@ use super::{Context, MANAGER};
 use crate::far_end::FarEnd;
 use crate::observe::Ends;
 use crate::real::RealFarEnd;
-use crate::reconcile::{Backoff, Driver, Ending, Interrupt, Keeper, Outcome, Settings, interrupts};
+use crate::reconcile::{Backoff, Driver, Ending, Interrupt, Keeper, Settings, interrupts};
 use crate::report::status::refused;
 
 /// How long a pool with nothing to do is left alone, unless something else is declared. With the time that a look at a dead
@@ -94,6 +95,8 @@ impl Worker {
     async fn serve(&mut self, declared: &Arc<Declared>, ends: Arc<Ends>) {
         let mut pool = ends.pool.clone();
         let far = Bounded::new(RealFarEnd::start(ends), self.context.limits.clone());
+        // Most pools will turn out to be as declared: what looks open is not kept before something is to be done.
+        far.rest().await;
         let mut current = Arc::clone(declared);
         loop {
             if current.object.suspended {
@@ -107,11 +110,25 @@ impl Worker {
             pool = ends.pool.clone();
             current = new;
         }
-        far.into_inner().close().await;
+        Box::pin(far.into_inner().close()).await;
     }
 
     /// One run of the driver and the rest behind it.
-    async fn once<F: FarEnd>(&mut self, pool: &pchat_planner::pool::Pool, far: &F, declared: &Declared) {
+    async fn once<F: FarEnd>(&mut self, pool: &Pool, far: &F, declared: &Declared) {
+        // On the heap, as above.
+        if Box::pin(self.drive(pool, far, declared)).await == Ending::Interrupted {
+            return;
+        }
+        far.rest().await;
+        tokio::select! {
+            () = other(&mut self.seen, declared) => {}
+            () = self.term.wait() => {}
+            () = tokio::time::sleep(REST) => {}
+        }
+    }
+
+    /// Runs the driver to the end of its run, and tells how that was. Of the run only the keeper is kept.
+    async fn drive<F: FarEnd>(&mut self, pool: &Pool, far: &F, declared: &Declared) -> Ending {
         let executor = format!("{MANAGER} {}", self.context.options.pod.name);
         let approvals: Vec<String> = declared.object.approval.iter().map(|a| a.digest.clone()).collect();
         let keeper = match self.keeper.take() {
@@ -120,42 +137,18 @@ impl Worker {
         };
         let teller = Teller::new(&self.publisher, declared.object.clone());
         let (interrupter, interrupt) = interrupts();
-        let driver = Driver::new(
-            pool,
-            far,
-            &pchat_planner::plan,
-            &teller,
-            interrupt,
-            Settings { stay: Duration::MAX, ..Settings::default() },
-            keeper,
-        );
-        let outcome = {
-            // On the heap, as above.
-            let mut run = Box::pin(driver.run());
-            let seen = &mut self.seen;
-            let term = &mut self.term;
-            tokio::select! {
-                outcome = &mut run => outcome,
-                () = other(seen, declared) => { interrupter.ask(); run.await }
-                () = term.wait() => { interrupter.ask(); run.await }
-            }
+        let settings = Settings { stay: Duration::MAX, ..Settings::default() };
+        let run = Driver::new(pool, far, &pchat_planner::plan, &teller, interrupt, settings, keeper).run();
+        let mut run = pin!(run);
+        let outcome = tokio::select! {
+            outcome = &mut run => outcome,
+            () = other(&mut self.seen, declared) => { interrupter.ask(); run.await }
+            () = self.term.wait() => { interrupter.ask(); run.await }
         };
-        if let (Ending::Interrupted, true) = (&outcome.ending, self.term.asked()) {
+        if outcome.ending == Ending::Interrupted && self.term.asked() {
             tracing::info!("stopped at a safe point");
         }
         teller.over(pool, &outcome, Timestamp::now());
-        if self.end(outcome) != Ending::Interrupted {
-            far.rest().await;
-            tokio::select! {
-                () = other(&mut self.seen, declared) => {}
-                () = self.term.wait() => {}
-                () = tokio::time::sleep(REST) => {}
-            }
-        }
-    }
-
-    /// Keeps of a run what the next one needs: a pool at rest would pay for the rest of it.
-    fn end(&mut self, outcome: Outcome) -> Ending {
         self.keeper = Some(outcome.keeper);
         outcome.ending
     }

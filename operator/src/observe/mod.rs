@@ -257,6 +257,9 @@ impl Observer {
         }
         let facts = home.series.take(at, &seen, target);
         home.latest = Some(facts.clone());
+        if *self.attention.rest.borrow() {
+            home.connection = None;
+        }
         facts
     }
 

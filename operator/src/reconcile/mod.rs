@@ -140,7 +140,12 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     }
 
     /// Runs until converged, stopped or interrupted.
-    pub async fn run(mut self) -> Outcome {
+    pub fn run(self) -> impl Future<Output = Outcome> {
+        // On the heap: a future holds what it takes by value twice.
+        Box::new(self).go()
+    }
+
+    async fn go(mut self: Box<Self>) -> Outcome {
         // What the looks at hand show to be done is begun at once: each action is guarded at the far end.
         let mut demand = Freshness::LATEST;
         loop {

@@ -162,8 +162,8 @@ impl Cluster {
             "bench-0",
         ]);
         command.args(["--listen", "127.0.0.1:0", "--hosts", "hosts"]).current_dir(folder);
-        // As in the image, which has the authorities that the world knows one by one instead of in one file.
-        command.env("SSL_CERT_FILE", "/dev/null");
+        // As in the image, which has the authorities that the world knows one by one instead of in one file, and one heap.
+        command.env("SSL_CERT_FILE", "/dev/null").env("MALLOC_ARENA_MAX", "1");
         command.env("KUBECONFIG", self.plane.service_account(NAMESPACE, CHART)?);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.join("operator.log"))?);
         self.operator = Some(command.spawn()?);

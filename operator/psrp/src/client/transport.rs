@@ -73,10 +73,7 @@ impl Drop for Connection {
 
 impl Connection {
     /// Connects and authenticates.
-    pub(super) async fn open(
-        endpoint: &Endpoint,
-        deadline: Instant,
-    ) -> Result<Self, Error> {
+    pub(super) async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, Error> {
         refuse_unsuitable(endpoint)?;
         let tls = tls::connector(endpoint)?;
         let tcp = connect(endpoint, deadline).await?;

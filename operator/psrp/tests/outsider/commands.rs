@@ -118,3 +118,18 @@ async fn commands_are_freed_so_that_a_session_outlives_the_quota() {
         assert!(run(&mut session, Command::new("Get-CsPersistentChatActiveServer")).await.is_clean());
     }
 }
+
+#[tokio::test]
+#[ignore = "needs PSRP_SERVER and PSRP_PYTHON"]
+async fn a_session_outlives_its_connections() {
+    let server = Server::start(&["--auth", "negotiate"]);
+    let mut session = open(&server.http(ntlm())).await;
+    for _ in 0..3 {
+        assert!(run(&mut session, Command::new("Get-CsPersistentChatActiveServer")).await.is_clean());
+        session.hang_up();
+    }
+    assert!(run(&mut session, Command::new("Get-CsPersistentChatActiveServer")).await.is_clean());
+    assert_eq!(server.log("authenticated").len(), 4, "each connection logs in");
+    session.close(within(10)).await.unwrap();
+    assert_eq!(server.log("close").len(), 1, "and there was one session");
+}

@@ -119,5 +119,5 @@ pub fn timeline(w: &World) -> Value {
 
 /// The statement log of a server.
 pub fn statements(s: &Instance) -> Value {
-    json!({"server": s.name(), "statements": s.statements})
+    json!({"server": s.name(), "forgotten": s.forgotten, "statements": s.statements})
 }

@@ -141,7 +141,7 @@ impl LabSession {
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         });
         if s.statements.len() > 6_000 {
-            s.statements.drain(..2_000);
+            s.forgotten += s.statements.drain(..2_000).count();
         }
     }
 }

@@ -126,6 +126,8 @@ pub struct Instance {
     pub shipping: LogShipping,
     pub endpoint: Option<Endpoint>,
     pub statements: Vec<Statement>,
+    /// Older ones, which are not kept.
+    pub forgotten: usize,
     pub faults: Vec<Fault>,
     /// Faults of whole requests: what strikes, and the text that the request must hold.
     pub request_faults: Vec<(FaultKind, String)>,
@@ -164,6 +166,7 @@ impl Instance {
             shipping: LogShipping::default(),
             endpoint: None,
             statements: vec![],
+            forgotten: 0,
             faults: vec![],
             look_faults: vec![],
             request_faults: vec![],

@@ -190,6 +190,7 @@ impl Cluster {
         for (host, _) in Scenario::default().sql_hosts() {
             let log = self.stage.order(&format!("statements {host}")).await?;
             count += log["statements"].as_array().map_or(0, Vec::len);
+            count += log["forgotten"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
         }
         Ok(count)
     }

@@ -159,7 +159,7 @@ impl Planner<'_> {
         if let Some(restore) = e.state.restore.as_ref() {
             return Some((self.wait(id, stops::restore_running(e, restore), None), id));
         }
-        if after(e.other.looked_at, FRESH) < e.now {
+        if e.now.duration_since(e.other.looked_at) > FRESH {
             let message = format!(
                 "the last look at the other side began at {}; it is looked at again first",
                 time(e.other.looked_at, e.now)

@@ -22,6 +22,8 @@ pub(crate) struct OtherSide {
     pub hazards: Vec<Hazard>,
     /// The later of the partners' first silences; `None` when none is silent.
     pub silent_since: Option<Timestamp>,
+    /// A partner was not looked at yet, which is no silence, however late the clock says it is.
+    pub unseen: bool,
     /// When every partner had answered that it does not serve: nothing was stored after this.
     pub stopped_at: Option<Timestamp>,
     /// Start of the older of the two looks.
@@ -33,8 +35,11 @@ pub(crate) struct OtherSide {
 impl OtherSide {
     /// Until when silence must still be waited for, if it is too young.
     pub fn too_young(&self, pool: &Pool, now: Timestamp) -> Option<Timestamp> {
-        let until = after(self.silent_since?, pool.silent_for);
-        (until > now).then_some(until)
+        if self.unseen {
+            return Some(after(now, pool.silent_for));
+        }
+        let since = self.silent_since?;
+        (now.duration_since(since) < pool.silent_for).then(|| after(since, pool.silent_for))
     }
 
     /// Judges the partners on `side`. A partner declared absent counts as silent.
@@ -43,6 +48,7 @@ impl OtherSide {
             serves: None,
             hazards: Vec::new(),
             silent_since: None,
+            unseen: false,
             stopped_at: None,
             looked_at: now,
             seen: String::new(),
@@ -56,7 +62,7 @@ impl OtherSide {
             }
             let name = instance(pool, id);
             let Some(f) = facts.instances.get(&id) else {
-                it.silent_since = Some(now);
+                it.unseen = true;
                 seen.push(format!("{name} was not looked at yet"));
                 stopped.push(None);
                 continue;

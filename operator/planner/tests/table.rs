@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use jiff::SignedDuration;
+use jiff::Timestamp;
 use pchat_planner::facts::*;
 use pchat_planner::lsn::Lsn;
 use pchat_planner::plan::*;
@@ -326,4 +327,16 @@ fn a_backup_that_began_with_the_first_silent_look_is_no_sign_of_life() {
     };
     assert_eq!(begun(525), Some("chain-complete"));
     assert_eq!(begun(526), Some("life-after-silence"));
+}
+
+#[test]
+fn a_partner_that_was_not_looked_at_is_never_silent_whatever_the_clock_says() {
+    for now in [t(1000), Timestamp::MAX] {
+        for unseen in [P, PM] {
+            let mut case = Case::disaster().owned().applied();
+            case.now = now;
+            case.facts.instances.remove(&unseen);
+            assert_eq!(case.row(), Some("silence-too-short"), "{unseen:?} at {now}");
+        }
+    }
 }

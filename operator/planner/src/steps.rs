@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use crate::chain::Course;
 use crate::copy::Copy;
 use crate::facts::{PoolState, Secondary, UserAccess};
 use crate::next::{BACKUP, BACKUP_MIRROR};
@@ -312,7 +313,23 @@ fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
         };
         return ((Done, format!("nothing applicable is left behind LSN {}{torn}", course.end.lsn)), progress);
     }
-    ((Pending, "whether anything applicable is left is not known".into()), progress)
+    // How many there are in all is not known here.
+    ((Pending, open_end(course)), None)
+}
+
+/// Why it is not known whether anything applicable is left.
+fn open_end(course: &Course) -> String {
+    let end = course.end.lsn;
+    if let Some((name, _)) = course.unknown.first() {
+        return format!("whether anything applies behind LSN {end} is not known: {name} could not be read");
+    }
+    if let Some(stray) = &course.gap {
+        return format!(
+            "a log backup is missing between LSN {end} and {}, which begins at LSN {}",
+            stray.name, stray.first_lsn
+        );
+    }
+    "there is more than one recovery fork, and a person chooses".into()
 }
 
 fn recover(e: &Evidence) -> (StepState, String) {

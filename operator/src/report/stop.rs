@@ -122,7 +122,13 @@ pub fn changed(view: &View<'_>) -> String {
     let target = &view.pool.backup.database;
     let mut parts = Vec::new();
     if record.actions == 0 {
-        parts.push("This run has changed nothing.".to_owned());
+        parts.push(match open.filter(|t| t.opened < record.started) {
+            Some(t) => format!(
+                "This run has changed nothing itself; what it goes on with was begun at {}.",
+                time(t.opened, view.now)
+            ),
+            None => "This run has changed nothing.".to_owned(),
+        });
     } else if done.is_empty() {
         parts.push("This run has finished no step.".to_owned());
     } else {

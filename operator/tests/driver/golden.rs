@@ -194,3 +194,20 @@ fn what_is_unknown_is_said_as_unknown() {
 fn the_page_of_reasons_lists_what_can_be_told() {
     held("../docs/reasons.md", &report::status::reasons());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_comes_back_to_a_stop_says_that_another_began_it() {
+    let (_, mut outcome) = told(&World::new(gap()), Paint(false)).await;
+    let Ending::Halted(halt) = outcome.ending else { panic!("it did not stop") };
+    let record = &mut outcome.record;
+    record.actions = 0;
+    record.steps.clear();
+    record.started += jiff::SignedDuration::from_hours(1);
+    outcome.ending = Ending::Interrupted;
+    let pool = gap().pool;
+    let text = report::stop(&view(&pool, &outcome), &halt, &invocation(), Paint(false), true);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = "This run has changed nothing itself; what it goes on with was begun at";
+    assert!(text.contains(told), "{text}");
+    assert!(text.contains("Log shipping's jobs stay disabled until this goes on"), "{text}");
+}

@@ -5,14 +5,27 @@
 //! what the operator said would be lost. The process fails if the pool is not moved or the report was not true. With a
 //! FOLDER everything stays there to be looked at; without one it is gone afterwards.
 
+use clap::Parser;
 use jiff::Timestamp;
 use pchat_e2e::operator::{Operator, as_operator};
 use pchat_e2e::stage::Stage;
 use pchat_lab::Scenario;
 use std::error::Error;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+/// The whole story on one machine: two simulated data centres, the first one dies, and the operator moves the pool.
+///
+/// Exit code 0: the pool was moved, the operator's report was true, and its second run changed nothing.
+#[derive(Parser)]
+#[command(name = "demo")]
+struct Wanted {
+    /// Where everything stays to be looked at: manifest, Secrets, backups, ledger. Made if it is missing; without it,
+    /// a temporary one that is gone afterwards
+    folder: Option<PathBuf>,
+}
 
 type Failure = Box<dyn Error>;
 
@@ -29,6 +42,7 @@ fn main() -> ExitCode {
     if let Some(code) = as_operator() {
         return code;
     }
+    let wanted = Wanted::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -36,7 +50,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ended = runtime.block_on(demo());
+    let ended = runtime.block_on(demo(wanted));
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,9 +61,9 @@ fn main() -> ExitCode {
     }
 }
 
-async fn demo() -> Result<(), Failure> {
+async fn demo(wanted: Wanted) -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
-    let folder = std::env::args_os().nth(1).map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+    let folder = wanted.folder.unwrap_or_else(|| scratch.path().to_owned());
     std::fs::create_dir_all(&folder)?;
     let folder = folder.canonicalize()?;
     let scenario = Scenario::from_yaml(SCENARIO)?;
@@ -106,16 +120,21 @@ async fn demo() -> Result<(), Failure> {
 }
 
 fn say(sentence: &str) {
-    println!("\n=== {sentence}");
+    print(&format!("\n=== {sentence}"));
 }
 
 fn tell(detail: &str) {
-    println!("    {detail}");
+    print(&format!("    {detail}"));
+}
+
+/// The story goes on when nobody reads it any more.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Runs the operator with its output on the terminal, while the lab goes on.
 async fn show(stage: &Stage, verb: &'static str) -> Result<i32, Failure> {
-    println!("\n$ {}", Operator::line(verb));
+    print(&format!("\n$ {}", Operator::line(verb)));
     let operator = stage.operator.clone();
     Ok(tokio::task::spawn_blocking(move || operator.show(verb, &[])).await??)
 }

@@ -4,13 +4,14 @@
 //! rows. A listing counts only when something in it proves it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use pchat_planner::facts::{BackupFile, BackupKind, Backups, Fact, Header};
 use pchat_planner::pool::LogSource;
 
-use super::headers::{Cache, long_applied, read_all};
+use super::headers::{Cache, long_applied, path, read_all};
 use crate::sql::batches::files::list;
 use crate::sql::connect::{ConnectError, connect};
 use crate::sql::connection::Connection;
@@ -76,8 +77,17 @@ pub async fn look(target: &Target, wanted: &Wanted, deadlines: &Deadlines, memor
     for (name, header) in on_share.headers {
         files.entry(name).or_insert_with(none).on_share = Some(header);
     }
-    for (name, header) in in_folder.headers {
-        files.entry(name).or_insert_with(none).in_folder = Some(header);
+    for (name, mut header) in in_folder.headers {
+        let path = path(&source.folder, &name);
+        let file = files.entry(name).or_insert_with(none);
+        // The copy of a file says the same: it is kept once.
+        if let (Header::Read(copied), Some(Header::Read(sets))) = (&mut header, &file.on_share)
+            && copied == sets
+        {
+            *copied = Arc::clone(sets);
+            folder.cache.keep(path, sets);
+        }
+        file.in_folder = Some(header);
     }
     let fact = |names, path: &str| {
         let source = format!("{}, xp_dirtree {path}", target.display);

@@ -36,6 +36,11 @@ impl Cache {
         self.torn.retain(|p, _| !gone(p));
     }
 
+    /// Keeps these sets, which somebody else holds, too, for a path that was read.
+    pub fn keep(&mut self, path: String, sets: &Arc<[BackupSet]>) {
+        self.read.insert(path, Arc::clone(sets));
+    }
+
     fn judge(&mut self, path: &str, verdict: Verdict, at: Timestamp) -> Option<Header> {
         if let Verdict::Torn(what) = verdict {
             let (known, since) = self.torn.get(path).cloned().unwrap_or_else(|| (what.clone(), at));

@@ -1,9 +1,7 @@
-//! The benchmark: `cargo run --release --bin bench [-- -o json] [--runs N] [--only PART]`. The parts are `failover`, `growth`
-//! and `idle`, and, only if asked for since they need Go, `cluster` or one of `rest`, `reaction` and `overhead`.
+//! The benchmark: `cargo run --release --bin bench`; `--help` names its parts.
 //!
-//! Measures what a failover costs beyond the work of the far ends themselves. The lab gives every operation a fixed
-//! time and accounts them; the operator runs as a process of its own, and what its run takes longer than those
-//! operations in a row is its own. Ends with exit code 1 when a target is missed, and with 2 when it could not measure.
+//! The lab gives every operation a fixed time and accounts them; the operator runs as a process of its own, and what
+//! its run takes longer than those operations in a row is its own.
 
 mod cluster;
 mod measure;
@@ -11,34 +9,70 @@ mod process;
 mod report;
 mod scenario;
 
+use clap::{Parser, ValueEnum};
 use measure::{Failure, Trial};
 use report::Figures;
 use scenario::{GROWTH, Size, failover};
 use std::process::ExitCode;
 
-/// What is to be measured, and how it is told.
+/// Measures what a failover costs beyond the work of the far ends themselves.
+///
+/// Exit code 0: every target is met; 1: one is missed; 2: it could not be measured. Without --only, all parts that
+/// need no cluster are measured.
+#[derive(Parser)]
+#[command(name = "bench")]
 struct Wanted {
-    json: bool,
-    runs: usize,
-    only: Option<String>,
+    /// How the figures are told
+    #[arg(short, long, value_enum, default_value_t = Output::Human)]
+    output: Output,
+    /// How often failover, reaction and overhead are measured
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Measure this part only
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Option<Part>,
 }
 
-const USAGE: &str =
-    "bench [-o human|json] [--runs N] [--only failover|growth|idle|cluster|rest|reaction|overhead]";
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A table, and each target
+    Human,
+    /// All raw figures
+    Json,
+}
 
-/// The parts that need no cluster.
-const ALONE: [&str; 3] = ["failover", "growth", "idle"];
-/// Those on a real API server.
-const CLUSTER: [&str; 3] = ["rest", "reaction", "overhead"];
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// 200 log backups: wall time over critical path, peak memory, round trips
+    Failover,
+    /// 50, 500 and 2,000 log backups: overhead and peak memory
+    Growth,
+    /// A pool that is as declared: observe, and converge
+    Idle,
+    /// On a real API server, which Go builds first: 100 and 1,000 pools that nothing happens to
+    Rest,
+    /// On it: from the word's change to the first change at a far end
+    Reaction,
+    /// On it: the failover of 200 log backups, over that of converge
+    Overhead,
+    /// The last three
+    Cluster,
+}
+
+impl Wanted {
+    /// Whether this part is to be measured.
+    fn is(&self, part: Part) -> bool {
+        let on_a_cluster = matches!(part, Part::Rest | Part::Reaction | Part::Overhead);
+        match self.only {
+            None => !on_a_cluster,
+            Some(Part::Cluster) => on_a_cluster,
+            Some(only) => only == part,
+        }
+    }
+}
 
 fn main() -> ExitCode {
-    let wanted = match wanted(std::env::args().skip(1)) {
-        Ok(wanted) => wanted,
-        Err(why) => {
-            eprintln!("bench: {why}\nusage: {USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    let wanted = Wanted::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -50,7 +84,7 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match ended {
         Ok(figures) => {
-            if wanted.json {
+            if wanted.output == Output::Json {
                 println!("{:#}", figures.json());
             } else {
                 print!("{}", figures.table());
@@ -68,46 +102,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted { json: false, runs: 3, only: None };
-    while let Some(word) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{word} needs a value"));
-        match word.as_str() {
-            "-o" => match value()?.as_str() {
-                "json" => wanted.json = true,
-                "human" => wanted.json = false,
-                other => return Err(format!("-o: expected human or json, found {other}")),
-            },
-            "--runs" => {
-                let text = value()?;
-                let runs = text.parse().ok().filter(|runs| *runs > 0);
-                wanted.runs =
-                    runs.ok_or_else(|| format!("--runs: expected a number above 0, found {text}"))?;
-            }
-            "--only" => match value()?.as_str() {
-                part if part == "cluster" || ALONE.contains(&part) || CLUSTER.contains(&part) => {
-                    wanted.only = Some(part.to_owned());
-                }
-                other => {
-                    let parts = [&ALONE[..], &CLUSTER].concat().join(", ");
-                    return Err(format!("--only: expected cluster or one of {parts}, found {other}"));
-                }
-            },
-            other => return Err(format!("{other} is not known here")),
-        }
-    }
-    Ok(wanted)
-}
-
 async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
-    let part = |name: &str| match wanted.only.as_deref() {
-        None => ALONE.contains(&name),
-        Some("cluster") => CLUSTER.contains(&name),
-        Some(only) => only == name,
-    };
     let operator = process::operator()?;
     let mut figures = Figures::default();
-    if part("failover") {
+    if wanted.is(Part::Failover) {
         for run in 1..=wanted.runs {
             eprintln!("bench: failover of {} log backups, run {run} of {}", scenario::BACKUPS, wanted.runs);
             let mut trial = Trial::start(&operator, failover(scenario::FAILOVER)).await?;
@@ -118,7 +116,7 @@ async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
             }
         }
     }
-    if part("growth") {
+    if wanted.is(Part::Growth) {
         for backups in GROWTH {
             eprintln!("bench: growth, failover of {backups} log backups");
             let mut trial =
@@ -127,13 +125,13 @@ async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
             figures.growth.push(trial.converge().await?);
         }
     }
-    if part("idle") {
+    if wanted.is(Part::Idle) {
         eprintln!("bench: looking at a pool that is as declared, and a run on it");
         let mut trial = Trial::start(&operator, failover(scenario::FAILOVER)).await?;
         figures.look = Some(trial.observe().await?);
         figures.as_declared = Some(trial.converge().await?);
     }
-    if part("rest") {
+    if wanted.is(Part::Rest) {
         for pools in cluster::POOLS {
             eprintln!("bench: {pools} pools at rest");
             let rest = cluster::at_rest(&operator, pools).await?;
@@ -141,13 +139,13 @@ async fn bench(wanted: &Wanted) -> Result<Figures, Failure> {
             figures.at_rest.push(rest);
         }
     }
-    if part("reaction") {
+    if wanted.is(Part::Reaction) {
         for run in 1..=wanted.runs {
             eprintln!("bench: from kubectl apply to the first change, run {run} of {}", wanted.runs);
             figures.reactions.push(cluster::reaction(&operator).await?);
         }
     }
-    if part("overhead") {
+    if wanted.is(Part::Overhead) {
         for run in 1..=wanted.runs {
             eprintln!("bench: failover alone and in the cluster, run {run} of {}", wanted.runs);
             let mut trial = Trial::start(&operator, failover(scenario::FAILOVER)).await?;

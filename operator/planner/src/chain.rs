@@ -158,6 +158,8 @@ struct Trail {
     choices: Vec<Choice>,
     /// Forks that were turned away from, each with the LSN at which that happened.
     left: BTreeMap<Fork, Lsn>,
+    /// The fork that this is on, and those that it came from. LSNs of any other can't be held against this one's.
+    path: BTreeSet<Fork>,
 }
 
 impl Trail {
@@ -206,7 +208,7 @@ impl Walk<'_> {
             .map(|(_, s)| s.fork)
             .collect();
         let (next, open, links, choices) = (0, Vec::new(), Vec::new(), Vec::new());
-        let mut t = Trail { at, next, open, links, choices, left: BTreeMap::new() };
+        let mut t = Trail { at, next, open, links, choices, left: BTreeMap::new(), path: path.clone() };
         t.leave(path.into_iter().filter(|f| *f != at.fork));
         t.leave(self.descendants(&parted, at.fork));
         t
@@ -314,6 +316,7 @@ impl Walk<'_> {
             in_folder,
         });
         t.at = Position { lsn: set.last_lsn, fork: set.fork };
+        t.path.insert(set.fork);
     }
 
     fn finish(&self, t: Trail) -> Course {
@@ -324,7 +327,10 @@ impl Walk<'_> {
         let gap = (t.next..self.sets.len()).find(|i| !t.left.contains_key(&self.sets[*i].1.fork)).map(stray);
         let mut left_out: BTreeMap<Fork, Vec<String>> = BTreeMap::new();
         for (i, (name, s)) in self.sets.iter().enumerate() {
-            let turned = t.left.get(&s.fork).is_some_and(|at| s.last_lsn > *at);
+            let turned = match t.left.get(&s.fork) {
+                Some(at) => s.last_lsn > *at || !t.path.contains(&s.fork),
+                None => i < t.next && !t.path.contains(&s.fork),
+            };
             // Open, not left, and yet it neither continues nor leaves our fork: it grew from somewhere else.
             if turned || (t.open.contains(&i) && !t.left.contains_key(&s.fork)) {
                 left_out.entry(s.fork).or_default().push((*name).to_owned());

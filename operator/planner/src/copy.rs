@@ -5,7 +5,7 @@
 
 use crate::chain::{self, Course};
 use crate::facts::{Database, DatabaseState, Facts, PoolState};
-use crate::journal::Transition;
+use crate::journal::{Recovery, Transition};
 use crate::lsn::Position;
 
 /// State of the backup instance's copy, as far as the transition is concerned.
@@ -45,6 +45,19 @@ pub(crate) fn fork_point(db: &Database) -> Option<Position> {
     Some(Position { lsn: r.fork_point?, fork: r.from_fork? })
 }
 
+/// Whether an ONLINE copy was recovered as this record says. Its log forgets where once a log backup of it has passed the fork
+/// (`fork_point_lsn` is NULL then); what msdb restored last still tells, as long as the copy has left that fork.
+pub(crate) fn is_of(db: &Database, record: &Recovery) -> bool {
+    let recorded = (record.lsn, record.fork);
+    match fork_point(db) {
+        Some(point) => (point.lsn, point.fork) == recorded,
+        None => {
+            db.recovered.as_ref().is_some_and(|r| r.fork != record.fork)
+                && db.last_restored.as_ref().is_some_and(|r| (r.last_lsn, r.fork) == recorded)
+        }
+    }
+}
+
 /// Judges the copy. `open` is the open transition, if there is one.
 pub(crate) fn judge(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
     match db.state {
@@ -63,18 +76,13 @@ pub(crate) fn judge(facts: &Facts, db: &Database, open: Option<&Transition>) -> 
 }
 
 fn online(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
-    let point = fork_point(db);
-    let record = open.and_then(|t| t.recovery.as_ref());
-    if let (Some(point), Some(record)) = (point, record)
-        && record.lsn == point.lsn
-        && record.fork == point.fork
-    {
+    if open.and_then(|t| t.recovery.as_ref()).is_some_and(|record| is_of(db, record)) {
         return Copy::Vouched;
     }
     if facts.shell.pool_state.value().is_some_and(|(_, s)| *s == PoolState::FailedOver) {
         return Copy::Delivered;
     }
-    let Some(point) = point else {
+    let Some(point) = fork_point(db) else {
         return Copy::Unproved("its log does not tell where it was recovered".into());
     };
     let Some(backups) = facts.backups.value() else {

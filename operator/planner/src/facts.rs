@@ -234,6 +234,13 @@ pub enum MirroringState {
     Other(u8),
 }
 
+impl MirroringState {
+    /// Both ends are up and talk to each other.
+    pub fn is_connected(self) -> bool {
+        matches!(self, Self::Synchronizing | Self::PendingFailover | Self::Synchronized)
+    }
+}
+
 /// A mirroring session, seen from one end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mirroring {

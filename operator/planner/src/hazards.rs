@@ -15,6 +15,9 @@ use crate::lsn::Position;
 use crate::plan::{Hazard, Reason};
 use crate::pool::Pool;
 
+/// Files that can't be read are hazards of their own up to so many: what is accepted must fit into the journal.
+const FILE_BY_FILE: usize = 20;
+
 /// Hazards of one course.
 pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
     let mut out = Vec::new();
@@ -52,6 +55,21 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
                 course.end.lsn, gap.name, gap.first_lsn
             ),
         });
+    }
+    if course.unknown.len() > FILE_BY_FILE {
+        let names: Vec<&str> = course.unknown.iter().map(|(what, _)| what.as_str()).collect();
+        let (first, why) = &course.unknown[0];
+        out.push(Hazard {
+            reason: Reason::BackupsUnknown,
+            subject: names.join("\n"),
+            lsn: Some(course.end.lsn),
+            fork: Some(course.end.fork),
+            sentence: format!(
+                "{} can't be read, {first} among them ({why}); if they hold log backups, they are given up",
+                crate::words::count(names.len(), "file")
+            ),
+        });
+        return out;
     }
     for (what, why) in &course.unknown {
         out.push(Hazard {

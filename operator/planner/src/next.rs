@@ -225,9 +225,7 @@ impl Planner<'_> {
     /// copy and was closed. What changed after that was changed by a person, and is told, not fought.
     fn settled(&self, steps: &[Step]) -> bool {
         let closed = self.e.state.journal.transition.as_ref().filter(|t| t.phase == Phase::Closed);
-        let ours = closed
-            .and_then(|t| t.recovery.as_ref())
-            .is_some_and(|r| copy::fork_point(self.e.db).is_some_and(|p| p.lsn == r.lsn && p.fork == r.fork));
+        let ours = closed.and_then(|t| t.recovery.as_ref()).is_some_and(|r| copy::is_of(self.e.db, r));
         ours || steps.iter().all(|s| s.id == StepId::TakeOwnership || s.state != StepState::Pending)
     }
 

@@ -42,6 +42,11 @@ impl OtherSide {
         (now.duration_since(since) < pool.silent_for).then(|| after(since, pool.silent_for))
     }
 
+    /// Whether something there answers that may serve again.
+    pub fn may_be_alive(&self) -> bool {
+        self.hazards.iter().any(|hazard| hazard.reason == Reason::PrimaryMayBeAlive)
+    }
+
     /// Judges the partners on `side`. A partner declared absent counts as silent.
     pub fn look(pool: &Pool, facts: &Facts, side: Side, now: Timestamp) -> Self {
         let mut it = OtherSide {
@@ -116,21 +121,27 @@ impl OtherSide {
     ) -> bool {
         let mgc = &pool.database;
         let Some(db) = &state.database else {
-            self.alive(id, format!("{name} answers and has no database {mgc}"), seen);
-            return true;
+            // Whether there is none, or the login may not see it, looks the same.
+            self.alive(id, format!("{name} answers and shows no database {mgc}"), seen);
+            return false;
         };
         if db.serves() {
             seen.push(format!("{mgc} on {name} is ONLINE"));
             self.serves.get_or_insert(id);
             return false;
         }
-        if db.mirroring.as_ref().is_some_and(|m| m.role == Role::Mirror) {
+        if let Some(session) = db.mirroring.as_ref().filter(|m| m.role == Role::Mirror) {
             let sentence = format!(
                 "{name} answers as the mirror of {mgc} and may hold messages that were never shipped; recovering the backup \
                  gives them up"
             );
             seen.push(format!("{mgc} on {name} is a mirror"));
             self.hazard(Reason::MirrorHoldsCommits, id, sentence);
+            if session.state.is_connected() {
+                let sentence =
+                    format!("{name} is connected to its principal: that is alive, and may serve users");
+                self.hazard(Reason::PrimaryMayBeAlive, id, sentence);
+            }
             return true;
         }
         let word = match db.state {

@@ -78,7 +78,7 @@ pub static TABLE: &[Row] = &[
           applies: |e| e.stands(Reason::PrimaryDamaged) },
     Row { id: "primary-may-be-alive", stage: Stage::Start, decision: Stop(Reason::PrimaryMayBeAlive),
           evidence: "alive but unusable (login, TLS, browser, refused connection)",
-          applies: |e| e.stands(Reason::PrimaryMayBeAlive) && !e.life_after_silence },
+          applies: |e| e.stands(Reason::PrimaryMayBeAlive) && e.other.may_be_alive() },
     Row { id: "silence-too-short", stage: Stage::Start, decision: Wait(Reason::SilenceTooShort),
           evidence: "both partners silent for less than silentFor",
           applies: |e| e.other.serves.is_none() && e.other.too_young(e.pool, e.now).is_some() },
@@ -190,7 +190,7 @@ impl<'a> Evidence<'a> {
             open,
             ownership: ownership::judge(state, run, pool.active),
             source: source(pool, state, open),
-            life_after_silence: newest.is_some() && other.serves.is_none() && other.hazards.is_empty(),
+            life_after_silence: newest.is_some() && other.serves.is_none(),
             other,
             copy,
             courses,
@@ -241,9 +241,7 @@ impl<'a> Evidence<'a> {
             };
             let loss = if self.copy.is_recovered() {
                 let record = self.state.journal.transition.as_ref().and_then(|t| t.recovery.as_ref());
-                match record
-                    .filter(|r| copy::fork_point(self.db).is_some_and(|p| p.lsn == r.lsn && p.fork == r.fork))
-                {
+                match record.filter(|r| copy::is_of(self.db, r)) {
                     Some(record) => loss::recorded(record),
                     None => loss::of_online_copy(self.db, self.facts.backups.value(), &self.other, self.now),
                 }

@@ -52,6 +52,24 @@ fn one_question_names_every_hazard_at_once() {
 }
 
 #[test]
+fn files_that_cannot_be_read_are_one_hazard_when_they_are_many() {
+    let mut c = Case::disaster().owned().applied();
+    c.b().secondary.as_mut().unwrap().copy_job.last_run = Some((t(950), Err("denied".into())));
+    for i in 10..90 {
+        let file = BackupFile { on_share: Some(Header::Unknown("denied".into())), in_folder: None };
+        c.files().files.insert(name(i), file);
+    }
+    assert_eq!(c.plan().hazards.len(), 1);
+    c.run.approvals.push(c.plan().digest);
+    write(&mut c);
+    let text = format!("{:?}", c.journal().accepted);
+    assert!(text.len() < 500, "it fits into the journal: {text}");
+    assert!(matches!(c.plan().next, Next::Run(..)), "{:#?}", c.plan().next);
+    c.files().files.insert(name(91), BackupFile { on_share: Some(Header::InUse), in_folder: None });
+    assert_eq!(stopped(&c).reason, Reason::BackupsUnknown, "one more is another question");
+}
+
+#[test]
 fn an_approval_stands_at_the_far_end_before_anything_rests_on_it() {
     let mut c = two_hazards();
     c.run.approvals.push(c.plan().digest.to_uppercase());

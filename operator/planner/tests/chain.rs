@@ -158,6 +158,21 @@ fn a_promoted_mirror_leaves_two_courses_and_nothing_is_applied_past_the_parting(
 }
 
 #[test]
+fn a_fork_beside_ours_is_left_out_however_low_its_lsns_are() {
+    // The mirror was promoted at 220, on a log that had only come so far, and wrote little: all of it lies below 300.
+    let crossing = BackupSet { fork: fork(0xC), fork_point: Some(Lsn(220)), ..set(200, 280) };
+    let next = BackupSet { first_fork: fork(0xC), fork: fork(0xC), ..set(280, 290) };
+    let ours = (name(1), whole(set(200, 300)));
+    for others in
+        [vec![(name(2), whole(crossing)), (name(3), whole(next.clone()))], vec![(name(3), whole(next))]]
+    {
+        let files: Vec<_> = [ours.clone()].into_iter().chain(others).collect();
+        let c = only(&files, 300);
+        assert!(c.left_out.contains_key(&fork(0xC)) && c.gap.is_none() && !c.known_end(), "{c:#?}");
+    }
+}
+
+#[test]
 fn a_set_that_crossed_into_our_fork_before_our_position_applies() {
     let crossing = BackupSet { first_fork: fork(1), fork_point: Some(Lsn(90)), ..set(50, 200) };
     assert_eq!(names(&only(&[(name(1), whole(crossing))], 100)), [name(1)]);

@@ -44,6 +44,17 @@ fn both_partners_seen_stopped_is_an_end() {
 }
 
 #[test]
+fn a_database_that_a_login_does_not_see_is_not_one_that_does_not_serve() {
+    let mut c = Case::disaster();
+    for id in [P, PM] {
+        c.facts.instances.insert(id, answers("SQL-TP", None));
+    }
+    let plan = c.plan();
+    assert_eq!(plan.loss.at_most_until, None);
+    assert_eq!(plan.rule, Reason::PrimaryMayBeAlive);
+}
+
+#[test]
 fn a_known_loss_within_the_limit_needs_nobody() {
     let mut c = Case::disaster().owned().applied();
     for id in [P, PM] {

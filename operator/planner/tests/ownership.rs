@@ -5,6 +5,7 @@ mod common;
 use common::*;
 use pchat_planner::facts::*;
 use pchat_planner::journal::*;
+use pchat_planner::lsn::Lsn;
 use pchat_planner::plan::*;
 use pchat_planner::pool::Side;
 
@@ -134,6 +135,28 @@ fn a_finished_failover_is_left_alone() {
     assert_eq!((plan.next, plan.rule), (Next::Converged, Reason::AsDeclared));
     assert_eq!(plan.direction, Direction::Steady(Side::Backup));
     assert!(plan.warnings.iter().any(|(r, _)| *r == Reason::MirrorUnavailable), "drift is told, not fought");
+}
+
+/// A log backup of the recovered copy has passed the fork: its log does not tell any more where that was.
+fn backed_up(mut c: Case) -> Case {
+    c.db().recovered = Some(Recovered { fork: fork(0xB), from_fork: None, fork_point: None });
+    c
+}
+
+#[test]
+fn a_copy_that_was_backed_up_since_its_recovery_is_still_the_one_that_was_recovered() {
+    let mut under_way = backed_up(Case::disaster().owned().applied().vouched(300));
+    assert!(
+        matches!(under_way.plan().next, Next::Run(StepId::SetPoolState, _)),
+        "{:#?}",
+        under_way.plan().next
+    );
+    under_way.db().last_restored.as_mut().unwrap().last_lsn = Lsn(200);
+    assert_eq!(under_way.plan().rule, Reason::StaleCopySuspected, "msdb tells of another restore");
+
+    let mut over = Case::disaster().owned().applied().vouched(300).pool_is(PoolState::FailedOver);
+    over.journal().phase = Phase::Closed;
+    assert_eq!(backed_up(over).plan().next, Next::Converged, "drift is told, not fought");
 }
 
 #[test]

@@ -44,9 +44,7 @@ fn fixtures() -> Vec<Fixture> {
         f(
             "mirror-holds-commits",
             Case::disaster().with(|c| {
-                let mut db = database(DatabaseState::Restoring);
-                db.mirroring = on(Role::Mirror);
-                c.facts.instances.insert(PM, answers("SQL-TP2", Some(db)));
+                *c = mirror_left(MirroringState::Disconnected);
             }),
             vec![
                 ("approved", approve),
@@ -327,6 +325,40 @@ fn a_backup_that_began_with_the_first_silent_look_is_no_sign_of_life() {
     };
     assert_eq!(begun(525), Some("chain-complete"));
     assert_eq!(begun(526), Some("life-after-silence"));
+}
+
+/// The principal is silent; its mirror answers, in this state of the session.
+fn mirror_left(state: MirroringState) -> Case {
+    Case::disaster().with(|c| {
+        let mut db = database(DatabaseState::Restoring);
+        db.mirroring = on(Role::Mirror).map(|m| Mirroring { state, ..m });
+        c.facts.instances.insert(PM, answers("SQL-TP2", Some(db)));
+    })
+}
+
+#[test]
+fn an_approval_of_something_else_does_not_cover_a_principal_that_ships_on() {
+    let mut case = mirror_left(MirroringState::Disconnected);
+    approve(&mut case);
+    assert_eq!(case.row(), Some("chain-complete"));
+    case.files().files.insert(name(3), whole(BackupSet { started: t(900), ..set(300, 400) }));
+    let plan = case.plan();
+    assert!(matches!(plan.next, Next::Blocked(_)), "{:#?}", plan.next);
+    let life = plan.hazards.iter().find(|h| h.reason == Reason::PrimaryMayBeAlive);
+    assert_eq!(life.map(|h| h.subject.clone()), Some(name(3)));
+}
+
+#[test]
+fn a_mirror_that_is_connected_to_its_principal_tells_that_it_lives() {
+    let mut case = mirror_left(MirroringState::Disconnected);
+    approve(&mut case);
+    let kinds = |c: &Case| c.plan().hazards.iter().map(|h| h.reason).collect::<Vec<_>>();
+    assert_eq!(kinds(&case), [Reason::MirrorHoldsCommits]);
+    let approvals = std::mem::take(&mut case.run.approvals);
+    let mut connected = mirror_left(MirroringState::Synchronized);
+    connected.run.approvals = approvals;
+    assert_eq!(kinds(&connected), [Reason::MirrorHoldsCommits, Reason::PrimaryMayBeAlive]);
+    assert!(matches!(connected.plan().next, Next::Blocked(_)), "the approval named the mirror alone");
 }
 
 #[test]

@@ -96,10 +96,11 @@ impl Course {
         &self.links[..until]
     }
 
-    /// When the youngest torn file will have been stable for long enough, if that is later than `now`.
-    pub fn settles(&self, now: Timestamp) -> Option<Timestamp> {
+    /// When the youngest torn file will have been stable for long enough, if the look that began at `looked` was earlier: that time
+    /// has passed shows nothing, only that it was found so again.
+    pub fn settles(&self, looked: Timestamp) -> Option<Timestamp> {
         let at = self.torn.iter().map(|t| crate::words::after(t.since, TORN_STABLE)).max()?;
-        (at > now).then_some(at)
+        (at > looked).then_some(at)
     }
 
     /// Nothing applicable is left behind the links, and that is known.

@@ -48,17 +48,19 @@ pub(crate) fn of_online_copy(
     interval(safe, other, now)
 }
 
-/// Loss as the journal recorded it before recovering.
-pub(crate) fn recorded(r: &Recovery) -> Loss {
+/// Loss as the journal recorded it before recovering. A side that serves again stores again.
+pub(crate) fn recorded(r: &Recovery, other: &OtherSide) -> Loss {
+    let at_most_until = r.at_most_until.filter(|_| other.serves.is_none());
     Loss {
         safe_until: r.safe_until,
         safe_source: match &r.last_file {
             Some(f) => format!("the recovery record: start of {f}, the last backup applied"),
             None => "the recovery record".into(),
         },
-        at_most_until: r.at_most_until,
+        at_most_until,
         at_least_until: r.silent_since,
-        end_source: match (r.at_most_until, r.silent_since) {
+        end_source: match (at_most_until, r.silent_since) {
+            _ if other.serves.is_some() => "unknown: the other side serves again".into(),
             (Some(_), _) => "the recovery record: the other side was seen stopped".into(),
             (None, Some(_)) => {
                 "unknown: the other side was silent, which does not say when it stopped".into()

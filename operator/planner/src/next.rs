@@ -299,7 +299,7 @@ impl Planner<'_> {
                     .other
                     .too_young(self.e.pool, self.e.now)
                     .filter(|_| reason == Reason::SilenceTooShort)
-                    .or_else(|| self.e.course().and_then(|c| c.settles(self.e.now))),
+                    .or_else(|| self.e.settles()),
             },
             Decision::Stop(reason) | Decision::Warn(reason) => {
                 Next::Blocked(telling::of_row(&self.e, row, reason, step))

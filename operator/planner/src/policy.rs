@@ -105,7 +105,7 @@ pub static TABLE: &[Row] = &[
           applies: |e| e.stands(Reason::BackupsUnknown) },
     Row { id: "torn-not-stable", stage: Stage::Recovery, decision: Wait(Reason::WaitingForFarEnd),
           evidence: "last file torn or unreadable, and not stable yet",
-          applies: |e| e.course().is_some_and(|c| c.settles(e.now).is_some()) },
+          applies: |e| e.settles().is_some() },
     Row { id: "loss-above-limit", stage: Stage::Recovery, decision: Stop(Reason::LossAboveLimit),
           evidence: "loss above maxDataLossMinutes, or unknown while it is set",
           applies: |e| e.stands(Reason::LossAboveLimit) },
@@ -220,6 +220,11 @@ impl<'a> Evidence<'a> {
         e
     }
 
+    /// When a torn file may count as the end of the chain, if it was not looked at late enough yet.
+    pub fn settles(&self) -> Option<Timestamp> {
+        self.course()?.settles(self.facts.backups.at())
+    }
+
     /// Picks the course that a person accepted, or the first; computes hazards, digest and loss of each.
     fn choose(&mut self, common: BTreeSet<Hazard>) {
         let courses: Vec<Option<Course>> = if self.courses.is_empty() {
@@ -242,7 +247,7 @@ impl<'a> Evidence<'a> {
             let loss = if self.copy.is_recovered() {
                 let record = self.state.journal.transition.as_ref().and_then(|t| t.recovery.as_ref());
                 match record.filter(|r| copy::is_of(self.db, r)) {
-                    Some(record) => loss::recorded(record),
+                    Some(record) => loss::recorded(record, &self.other),
                     None => loss::of_online_copy(self.db, self.facts.backups.value(), &self.other, self.now),
                 }
             } else if self.copy.is_online() {

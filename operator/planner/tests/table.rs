@@ -176,7 +176,12 @@ fn fixtures() -> Vec<Fixture> {
                 c.files().files.insert(name(3), torn(995));
             }),
             vec![
-                ("time", |c| c.now = t(1010)),
+                ("another look, later", |c| {
+                    c.now = t(1010);
+                    if let Fact::Known { at, .. } = &mut c.facts.backups {
+                        *at = t(1005);
+                    }
+                }),
                 ("it turns out whole", |c| {
                     c.files().files.insert(name(3), whole(set(300, 400)));
                 }),

@@ -49,7 +49,7 @@ async fn a_run_that_stays_at_a_gap_goes_on_by_itself_when_the_file_turns_up() {
     let trial = Trial::disaster("").await;
     trial.order("hide last-2").await;
     let child = trial.begin("converge", &["--wait", "5m"]);
-    trial.until("the transition", |t| t.property("/transition").is_some()).await;
+    trial.until("the transition", |t| t.property("/journal").is_some()).await;
     trial.until("log shipping at rest", |t| !t.shipping_runs()).await;
     trial.order("show").await;
     let run = trial.end(child).await;

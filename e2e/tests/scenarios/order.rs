@@ -24,7 +24,7 @@ async fn journaled_before(word: &str, evidence: &[&str]) {
     let mut child = trial.begin("converge", &[]);
     let held = trial.held(&mut child).await.expect("an action");
     assert!(held.starts_with(word), "{held} instead of {word}");
-    let transition = trial.property("/transition").expect("a transition");
+    let transition = trial.property("/journal").expect("a transition");
     for part in evidence {
         assert!(transition.contains(part), "{part} is not in {transition}");
     }

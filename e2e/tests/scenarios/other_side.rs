@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 fn called_off(trial: &Trial) {
     assert!(trial.shipping_runs(), "log shipping does not run: {}", trial.standing(BACKUP));
     assert_eq!(trial.database(BACKUP), "restoring");
-    let transition = trial.property("/transition").expect("a transition was recorded");
+    let transition = trial.property("/journal").expect("a transition was recorded");
     assert!(transition.contains("CalledOff") || transition.contains("called"), "{transition}");
 }
 

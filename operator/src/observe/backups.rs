@@ -24,8 +24,9 @@ use crate::sql::target::{Deadlines, Target};
 pub struct Wanted {
     /// Where.
     pub source: LogSource,
-    /// Log shipping itself names these places now; otherwise they were recorded or declared.
-    pub certain: bool,
+    /// Log shipping itself names the copy folder now and never put a file there: then it may be empty. An empty share proves nothing
+    /// in any case: what is to be copied may lie there unseen.
+    pub folder_may_be_empty: bool,
     /// The chat database.
     pub database: String,
     /// Base names, lower case, of files that log shipping or msdb once had in these places.
@@ -69,8 +70,8 @@ pub async fn look(target: &Target, wanted: &Wanted, deadlines: &Deadlines, memor
     let Memory { share, folder } = memory;
     let source = &wanted.source;
     let (on_share, in_folder) = tokio::join!(
-        share.look(target, &source.share, wanted, deadlines),
-        folder.look(target, &source.folder, wanted, deadlines)
+        share.look(target, &source.share, wanted, deadlines, false),
+        folder.look(target, &source.folder, wanted, deadlines, wanted.folder_may_be_empty)
     );
     let mut files: BTreeMap<String, BackupFile> = BTreeMap::new();
     let none = || BackupFile { on_share: None, in_folder: None };
@@ -111,6 +112,7 @@ impl Place {
         directory: &str,
         wanted: &Wanted,
         deadlines: &Deadlines,
+        may_be_empty: bool,
     ) -> Listing {
         let failed = |why: String| Listing { names: Err(why), headers: BTreeMap::new() };
         let mut connection = match self.connection.take() {
@@ -145,9 +147,10 @@ impl Place {
         if connection.is_clean() {
             self.connection = Some(connection);
         }
-        match prove(directory, is_directory, &names, &headers, wanted, &target.display) {
-            Ok(()) => Listing { names: Ok(names), headers },
-            Err(why) => Listing { names: Err(why), headers },
+        let proved = prove(directory, is_directory, &names, &headers, wanted, &target.display);
+        match proved {
+            Err(why) if !(is_directory && may_be_empty) => Listing { names: Err(why), headers },
+            _ => Listing { names: Ok(names), headers },
         }
     }
 
@@ -183,8 +186,7 @@ fn read_listing(sets: &[crate::sql::rows::Set]) -> Result<(bool, Vec<String>), M
 }
 
 /// Whether a listing shows what is there: the directory exists, and the list holds a file that log shipping
-/// or msdb knows of, or a log backup of this database that could be read. Only where log shipping itself
-/// names the directory, and never put a file there, may it hold nothing of ours.
+/// or msdb knows of, or a log backup of this database that could be read.
 fn prove(
     directory: &str,
     is_directory: bool,
@@ -204,7 +206,7 @@ fn prove(
             s.kind == BackupKind::Log && s.database.to_lowercase() == wanted.database.to_lowercase()
         }))
     });
-    if known || ours || (wanted.certain && wanted.known.is_empty()) {
+    if known || ours {
         return Ok(());
     }
     Err(match names.len() {
@@ -220,10 +222,10 @@ fn prove(
 mod tests {
     use super::*;
 
-    fn wanted(known: &[&str], certain: bool) -> Wanted {
+    fn wanted(known: &[&str]) -> Wanted {
         Wanted {
             source: LogSource { share: r"\\f\s".into(), folder: r"D:\c".into() },
-            certain,
+            folder_may_be_empty: known.is_empty(),
             database: "mgc".into(),
             known: known.iter().map(|k| (*k).to_owned()).collect(),
             last_restored: None,
@@ -234,16 +236,15 @@ mod tests {
     #[test]
     fn an_empty_list_is_unknown_once_a_file_was_there() {
         let nothing = BTreeMap::new();
-        let prove = |is_directory, names: &[&str], known: &[&str], certain| {
+        let prove = |is_directory, names: &[&str], known: &[&str]| {
             let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-            prove(r"\\f\s", is_directory, &names, &nothing, &wanted(known, certain), "s").is_ok()
+            prove(r"\\f\s", is_directory, &names, &nothing, &wanted(known), "s").is_ok()
         };
-        assert!(!prove(true, &[], &["a.trn"], true));
-        assert!(!prove(false, &["a.trn"], &["a.trn"], true));
-        assert!(!prove(true, &["foreign.trn"], &["a.trn"], true));
-        assert!(!prove(true, &["foreign.trn"], &[], false));
-        assert!(!prove(true, &[], &[], false));
-        assert!(prove(true, &["A.TRN"], &["a.trn"], false));
-        assert!(prove(true, &[], &[], true));
+        assert!(!prove(true, &[], &["a.trn"]));
+        assert!(!prove(false, &["a.trn"], &["a.trn"]));
+        assert!(!prove(true, &["foreign.trn"], &["a.trn"]));
+        assert!(!prove(true, &["foreign.trn"], &[]));
+        assert!(!prove(true, &[], &[]), "log shipping that never copied anything proves no empty share");
+        assert!(prove(true, &["A.TRN"], &["a.trn"]));
     }
 }

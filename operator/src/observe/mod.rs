@@ -320,7 +320,7 @@ fn wanted(pool: &Pool, state: &InstanceState, zone: Offset) -> Option<Wanted> {
     known.retain(|name| !name.is_empty());
     Some(Wanted {
         source,
-        certain,
+        folder_may_be_empty: certain && known.is_empty(),
         database: pool.database.clone(),
         known,
         last_restored: restored.map(str::to_owned),

@@ -61,7 +61,7 @@ pub fn end(view: &View<'_>, invocation: &Invocation, paint: Paint) -> String {
         row(
             "Record",
             &format!(
-                "the journal in master on {} (extended property persistentchat.io/{}/transition){}.",
+                "the journal in master on {} (extended property persistentchat.io/{}/journal){}.",
                 pool.backup.database,
                 pool.database,
                 copy.unwrap_or_default()

@@ -137,7 +137,7 @@ impl Site {
     /// What stands in the journal.
     async fn written(&self) -> String {
         let sql = "SELECT CONVERT(nvarchar(3700), e.value) AS story FROM master.sys.extended_properties AS e \
-                   WHERE e.class = 0 AND e.name LIKE N'%/transition';";
+                   WHERE e.class = 0 AND e.name LIKE N'%/journal';";
         let answer = self.by_hand(sql).await;
         answer.sets[0].rows()[0].text("story").unwrap().unwrap()
     }

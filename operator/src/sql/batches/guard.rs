@@ -21,14 +21,14 @@ pub const LONGEST_TRANSITION: usize = 3_700;
 
 /// First half: right place, database there, lock taken. Declares what the rest uses.
 pub const LOCK: &str = r"
-DECLARE @lock nvarchar(255), @owner sysname, @story sysname, @held nvarchar(3700), @head nvarchar(100), @mark nvarchar(1000),
+DECLARE @lock nvarchar(255), @owner nvarchar(255), @story nvarchar(255), @held nvarchar(3700), @head nvarchar(100), @mark nvarchar(1000),
         @now datetime2(3), @rc int, @m nvarchar(400), @n int;
 IF DB_NAME() <> N'master' OR @@TRANCOUNT <> 0
 BEGIN RAISERROR(N'PCHAT|CONTEXT|', 16, 10); RETURN; END;
 SELECT @lock = N'persistentchat.io/' + d.name FROM sys.databases AS d WHERE d.name = @db;
 IF @lock IS NULL BEGIN RAISERROR(N'PCHAT|NODB|%s', 16, 11, @db); RETURN; END;
 SET @owner = @lock + N'/owner';
-SET @story = @lock + N'/transition';
+SET @story = @lock + N'/journal';
 EXEC @rc = sys.sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'public';
 IF @rc IS NULL OR @rc < 0 BEGIN RAISERROR(N'PCHAT|LOCKED|sp_getapplock returned %d', 16, 12, @rc); RETURN; END;
 ";
@@ -228,6 +228,15 @@ fn json_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_the_properties_of_the_longest_database_fit_into_sysname() {
+        let behind =
+            LOCK.split("N'").filter_map(|text| text.split('\'').next()).filter(|text| text.starts_with('/'));
+        for name in behind.map(|behind| format!("persistentchat.io/{}{behind}", "n".repeat(100))) {
+            assert!(name.len() <= 128, "{name} has {}", name.len());
+        }
+    }
 
     #[test]
     fn a_text_names_the_one_that_it_is_written_over() {

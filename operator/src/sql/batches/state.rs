@@ -77,7 +77,7 @@ SELECT DISTINCT CONVERT(int, r.session_id) AS restoring_session, r.command, CONV
  WHERE l.resource_type = N'DATABASE' AND l.resource_database_id = @id AND (r.command LIKE N'RESTORE%' OR r.command LIKE N'BACKUP%');
 
 SELECT e.name AS property, CONVERT(nvarchar(3750), e.value) AS text FROM master.sys.extended_properties AS e
- WHERE e.class = 0 AND e.name IN (@lock + N'/owner', @lock + N'/transition');
+ WHERE e.class = 0 AND e.name IN (@lock + N'/owner', @lock + N'/journal');
 ";
 
 /// Reads everything that the planner wants of an instance.

@@ -11,6 +11,7 @@ use pchat_planner::facts::Facts;
 use pchat_planner::journal::Epoch;
 use pchat_planner::lsn::Lsn;
 use pchat_planner::plan::{Action, StepId};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::sql::refusal::Refusal;
 
@@ -174,11 +175,26 @@ impl ActError {
     }
 }
 
+/// The turn of a pool to act, where not all may at the same time. Held for as long as the action runs.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// Others had to end first: what was planned before that is to be planned again.
+    pub waited: bool,
+    /// What makes the others wait.
+    pub permit: Option<OwnedSemaphorePermit>,
+}
+
 /// Somewhere to look and somewhere to act.
 pub trait FarEnd: Send + Sync {
     /// Reads the facts: the backup instance in this pass, the rest from the latest looks, or from looks
     /// as new as demanded. Never fails: what can't be read is unknown, with the reason.
     fn observe(&self, freshness: Freshness) -> impl Future<Output = Facts> + Send;
+
+    /// Returns when this pool may act. Taken before [`FarEnd::act`], not within it: what is waited for there would be done
+    /// on a plan of any age.
+    fn turn(&self) -> impl Future<Output = Turn> + Send {
+        std::future::ready(Turn::default())
+    }
 
     /// Carries out one action. `progress` is called from time to time while it runs.
     ///

@@ -10,7 +10,7 @@ use std::time::Duration;
 use pchat_planner::facts::Facts;
 use tokio::sync::Semaphore;
 
-use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
+use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress, Turn};
 
 /// The bounds of one process.
 #[derive(Clone, Debug)]
@@ -52,12 +52,19 @@ impl<F: FarEnd> FarEnd for Bounded<F> {
         Box::pin(self.inner.observe(freshness)).await
     }
 
+    async fn turn(&self) -> Turn {
+        let acts = &self.limits.acts;
+        match Arc::clone(acts).try_acquire_owned() {
+            Ok(permit) => Turn { waited: false, permit: Some(permit) },
+            Err(_) => Turn { waited: true, permit: Arc::clone(acts).acquire_owned().await.ok() },
+        }
+    }
+
     async fn act(
         &self,
         order: Order<'_>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Done, ActError> {
-        let _permit = self.limits.acts.acquire().await;
         Box::pin(self.inner.act(order, progress)).await
     }
 

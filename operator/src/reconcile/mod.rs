@@ -25,7 +25,7 @@ pub use self::interrupt::{Interrupt, Interrupter, channel as interrupts};
 pub use self::keeper::Keeper;
 pub use self::state_file::StateFile;
 use self::tries::Tries;
-use crate::far_end::{ActError, FarEnd, Freshness, Order};
+use crate::far_end::{ActError, FarEnd, Freshness, Order, Turn};
 use crate::observe::HOME;
 use crate::report::words::millis;
 use crate::report::{Halt, Record, Report, View, journal};
@@ -98,11 +98,13 @@ pub struct Driver<'a, F> {
     poll: Backoff,
     /// What the far ends looked like when something last moved, and when that was.
     still: Option<(Moved, Timestamp)>,
-    /// Until when the run stays at the stop that it is at.
+    /// Until when the run stays at the stop that it is at: another one is only what comes after something has moved.
     staying: Option<Timestamp>,
     last: Option<(Facts, Plan)>,
     /// Nothing is concluded from looks that are older than this.
     doubt: Option<Timestamp>,
+    /// The turn to act that was waited for, while what to do with it is planned again.
+    turn: Option<Turn>,
 }
 
 /// What tells that something has moved.
@@ -129,6 +131,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             staying: None,
             last: None,
             doubt: Some(begun),
+            turn: None,
             pool,
             far,
             planner,
@@ -185,12 +188,12 @@ impl<'a, F: FarEnd> Driver<'a, F> {
                 Next::Run(step, action) => match self.tries.exhausted(step, &action, self.effect_of(step)) {
                     Some(halt) => Some(halt),
                     None => {
-                        self.staying = None;
                         demand = self.carry_out(step, &action).await;
                         continue;
                     }
                 },
             };
+            self.turn = None;
             match halt {
                 None => self.pause(self.until()).await,
                 Some(halt) if self.stays(&halt) => self.pause(self.staying).await,
@@ -230,12 +233,10 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         let moved: Moved = (plan.rule, steps, self.record.applied.len());
         if self.still.as_ref().is_none_or(|(before, _)| *before != moved) {
             self.still = Some((moved, now));
+            self.staying = None;
             self.poll.reset();
         }
         let next = plan.next.clone();
-        if !matches!(next, Next::Blocked(_) | Next::Run(..)) {
-            self.staying = None;
-        }
         self.last = Some((facts, plan));
         self.report.planned(&self.view());
         next
@@ -247,6 +248,18 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             // What was planned before the pause is planned again after it.
             return Freshness::LATEST;
         }
+        let turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => tokio::select! {
+                turn = self.far.turn() => turn,
+                () = self.interrupt.wait() => return Freshness::LATEST,
+            },
+        };
+        if turn.waited {
+            self.turn = Some(Turn { waited: false, ..turn });
+            let others = (step == StepId::RecoverDatabase).then(|| self.now());
+            return Freshness { others, ..Freshness::LATEST };
+        }
         // Without a token of its own the order is refused at the far end, as it should be.
         let epoch = self.identity.token_for(action).unwrap_or(&self.identity.run().next_epoch).clone();
         self.identity.sending(action);
@@ -254,6 +267,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         self.report.started(step, &self.view());
         let order = Order { step, action, epoch: &epoch, executor: &self.record.executor };
         let told = self.far.act(order, &|progress| self.report.progress(step, &progress)).await;
+        drop(turn);
         let ended = self.now();
         match told {
             Ok(done) => {

@@ -6,7 +6,7 @@ mod golden;
 mod status;
 mod world;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
@@ -17,9 +17,13 @@ use pchat_planner::facts::{DatabaseState, Facts, PoolState, ShellFacts};
 use pchat_planner::journal::Phase;
 use pchat_planner::plan::{Reason, StepId};
 use pchat_planner::pool::{Mode, Side};
+use tokio::sync::Semaphore;
 
 use common::{Case, P, answers, database, known, name, set, shared, silent, whole};
 use world::{Fault, World, now, pass};
+
+/// Longer than any run here may take.
+const HOURS: Duration = Duration::from_secs(24 * 3600);
 
 /// How an outcome ended.
 fn ending(outcome: Option<Outcome>) -> Ending {
@@ -168,12 +172,12 @@ async fn a_stop_is_an_end_when_its_time_is_up_and_the_digest_of_one_run_counts_i
     converged_for_good(&world).await;
 }
 
-/// One run against `far`, which stands before `world`.
-async fn drive(far: &impl FarEnd, world: &World) -> Outcome {
+/// One run against `far`, which stands before `world`; at a stop it stays for so long.
+async fn drive(far: &impl FarEnd, world: &World, stay: Duration) -> Outcome {
     let pool = world.case().pool.clone();
     let (keeper, _) = Keeper::open(None, &pool, "here", &[], now());
     let (_interrupter, interrupt) = interrupts();
-    let settings = Settings { clock: now, ..Settings::default() };
+    let settings = Settings { stay, clock: now, ..Settings::default() };
     Driver::new(&pool, far, &pchat_planner::plan, &Silent, interrupt, settings, keeper).run().await
 }
 
@@ -203,13 +207,15 @@ async fn an_action_that_always_fails_ends_in_a_named_stop() {
             self.0.news(at_most).await;
         }
     }
-    let far = Stubborn(World::new(Case::disaster()));
-    let outcome = drive(&far, &far.0).await;
-    let Ending::Halted(Halt::Failing { step, tries, error }) = outcome.ending else {
-        panic!("{:?}", outcome.ending)
-    };
-    assert_eq!((step, tries), (StepId::SetPoolState, 6));
-    assert!(error.to_string().contains("CsAdministrator"));
+    for stay in [Duration::ZERO, Duration::from_secs(600)] {
+        let far = Stubborn(World::new(Case::disaster()));
+        let outcome = tokio::time::timeout(HOURS, drive(&far, &far.0, stay)).await.expect("it gives up");
+        let Ending::Halted(Halt::Failing { step, tries, error }) = outcome.ending else {
+            panic!("{:?}", outcome.ending)
+        };
+        assert_eq!((step, tries), (StepId::SetPoolState, 6));
+        assert!(error.to_string().contains("CsAdministrator"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -277,10 +283,14 @@ async fn a_wait_in_which_nothing_moves_for_very_long_is_a_stop() {
     // The restore job never ends.
     let world = World::new(Case::disaster());
     world.case().b().secondary.as_mut().expect("log shipping").restore_job.running = true;
-    let outcome = world.run("here").await.expect("it was not killed");
-    match outcome.ending {
-        Ending::Halted(Halt::Stalled { .. }) => {}
-        other => panic!("{other:?}"),
+    for stay in [Duration::ZERO, Duration::from_secs(600)] {
+        let run = world.run_with("here", &Silent, None, &[], stay);
+        let outcome =
+            tokio::time::timeout(HOURS, run).await.expect("it gives up").expect("it was not killed");
+        match outcome.ending {
+            Ending::Halted(Halt::Stalled { .. }) => {}
+            other => panic!("{other:?}"),
+        }
     }
     assert!(!world.sent().contains(&StepId::ApplyLogs), "{:?}", world.sent());
 }
@@ -324,7 +334,7 @@ async fn a_run_that_came_too_late_concludes_nothing_from_what_it_saw_before() {
         }
     }
     let far = Late { world: World::new(Case::disaster()), shell: Mutex::default() };
-    assert_eq!(drive(&far, &far.world).await.ending, Ending::Converged);
+    assert_eq!(drive(&far, &far.world, Duration::ZERO).await.ending, Ending::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,4 +370,37 @@ async fn a_run_concludes_neither_the_end_nor_a_stop_from_looks_that_are_older_th
     pass(5);
     world.case().facts.instances.insert(P, silent(0));
     assert_eq!(ending(world.run("third").await), Ending::Converged, "the primary has died since");
+}
+
+/// A world in which other pools act, and `meanwhile` happens before they end.
+async fn waits_for_its_turn(meanwhile: impl FnOnce(&World)) -> (World, Outcome) {
+    let acts = Arc::new(Semaphore::new(1));
+    let others = Arc::clone(&acts).acquire_owned().await.expect("free");
+    let mut world = World::new(Case::disaster());
+    world.acts = Some(acts);
+    let (outcome, ()) = tokio::join!(world.run("here"), async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        meanwhile(&world);
+        drop(others);
+    });
+    let outcome = outcome.expect("it was not killed");
+    (world, outcome)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_planned_before_the_turn_of_a_pool_came_is_planned_again() {
+    let (world, outcome) = waits_for_its_turn(|world| {
+        world.case().facts.instances.insert(P, answers("SQL-TP1", Some(database(DatabaseState::Online))));
+    })
+    .await;
+    assert_eq!(reason(&outcome.ending), Some(Reason::PlannedSwitchoverNeeded));
+    assert!(world.sent().is_empty(), "{:?}", world.sent());
+
+    let (world, outcome) = waits_for_its_turn(World::ask_to_stop).await;
+    assert_eq!(outcome.ending, Ending::Interrupted);
+    assert!(world.sent().is_empty(), "{:?}", world.sent());
+
+    let (world, outcome) = waits_for_its_turn(|_| ()).await;
+    assert_eq!(outcome.ending, Ending::Converged);
+    converged_for_good(&world).await;
 }

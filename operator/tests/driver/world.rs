@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pchat_operator::far_end::{ActError, Applied, Done, FarEnd, Freshness, Order, Progress};
+use pchat_operator::far_end::{ActError, Applied, Done, FarEnd, Freshness, Order, Progress, Turn};
 use pchat_operator::reconcile::{Driver, Interrupt, Keeper, Outcome, Settings, StateFile, interrupts};
 use pchat_operator::report::{Report, Silent};
 use pchat_operator::sql::refusal::{Refusal, RefusalCode};
@@ -17,7 +17,7 @@ use pchat_planner::facts::*;
 use pchat_planner::journal::{Owner, Transition};
 use pchat_planner::lsn::Position;
 use pchat_planner::plan::{Action, StepId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::common::{self, B, BM, Case, known, on, state_of, t};
 
@@ -66,6 +66,8 @@ pub struct World {
     pub on_news: Mutex<Option<Change>>,
     /// What the looks at hand show of everything but the backup instance itself, until newer ones are demanded.
     pub at_hand: Mutex<Option<Facts>>,
+    /// How many may act at a time, if not all.
+    pub acts: Option<Arc<Semaphore>>,
     news: Mutex<usize>,
     killed: Notify,
     interrupter: Mutex<Option<pchat_operator::reconcile::Interrupter>>,
@@ -80,6 +82,7 @@ impl World {
             fault: Mutex::new(None),
             on_news: Mutex::new(None),
             at_hand: Mutex::new(None),
+            acts: None,
             news: Mutex::new(0),
             killed: Notify::new(),
             interrupter: Mutex::new(None),
@@ -146,6 +149,13 @@ impl World {
         tokio::select! {
             outcome = driver.run() => Some(outcome),
             () = self.killed.notified() => None,
+        }
+    }
+
+    /// Asks the run that goes on to stop.
+    pub fn ask_to_stop(&self) {
+        if let Some(interrupter) = self.interrupter.lock().expect("no panic").as_ref() {
+            interrupter.ask();
         }
     }
 
@@ -266,6 +276,12 @@ impl World {
 }
 
 impl FarEnd for World {
+    async fn turn(&self) -> Turn {
+        let Some(acts) = &self.acts else { return Turn::default() };
+        let waited = acts.available_permits() == 0;
+        Turn { waited, permit: Some(Arc::clone(acts).acquire_owned().await.expect("open")) }
+    }
+
     async fn observe(&self, demand: Freshness) -> Facts {
         let facts = self.looked(self.case().facts.clone());
         let mut at_hand = self.at_hand.lock().expect("no panic");
@@ -311,9 +327,7 @@ impl FarEnd for World {
                 remedy: "Give the SQL Server account the right to read it.".into(),
             }),
             Some(Fault::Interrupt) => {
-                if let Some(interrupter) = self.interrupter.lock().expect("no panic").as_ref() {
-                    interrupter.ask();
-                }
+                self.ask_to_stop();
                 self.carry_out(order)
             }
             Some(Fault::KillAfter) => {

@@ -89,9 +89,14 @@ impl Metrics {
         self.ready.load(Ordering::Relaxed)
     }
 
-    /// It leads, or no more.
+    /// It leads, or no more: what it knew of the pools is old from then on.
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
+        if !leads {
+            self.pools.set(0);
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.conditions.clear();
+        }
     }
 
     /// So many pools.

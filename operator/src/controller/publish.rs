@@ -36,6 +36,8 @@ pub struct Publisher {
     metrics: Arc<Metrics>,
     namespace: String,
     name: String,
+    uid: Option<String>,
+    seen: watch::Receiver<Seen>,
 }
 
 /// What was told so far.
@@ -59,7 +61,10 @@ impl Sink for Publisher {
                 events.push(change);
             }
             drop(events);
-            self.metrics.conditions(&self.namespace, &self.name, &status);
+            // The series of an object that is gone were taken away with it.
+            if stands(&self.seen.borrow(), self.uid.as_deref()) {
+                self.metrics.conditions(&self.namespace, &self.name, &status);
+            }
             told.status = Arc::new(status);
             true
         });
@@ -107,8 +112,14 @@ pub fn begin(
         pause: Backoff::new(Duration::from_millis(250), Duration::from_secs(15)),
         rivalry: Backoff::new(Duration::from_millis(250), Duration::from_secs(60)),
     };
-    let publisher = Publisher { told, metrics: Arc::clone(&context.metrics), namespace, name };
+    let (metrics, uid) = (Arc::clone(&context.metrics), object.uid.clone());
+    let publisher = Publisher { told, metrics, namespace, name, uid, seen: seen.clone() };
     (publisher, tokio::spawn(writer.run(read, seen)))
+}
+
+/// Whether the object with this uid is there, as far as the watch has told.
+fn stands(seen: &Seen, uid: Option<&str>) -> bool {
+    seen.object.as_ref().is_some_and(|object| object.uid.as_deref() == uid)
 }
 
 struct Writer {
@@ -176,7 +187,8 @@ impl Writer {
             match self.write(status).await {
                 Ok(()) => self.pause.reset(),
                 Err(kube::Error::Api(told))
-                    if told.code == 404 || (told.code == 409 && !self.stands(&seen.borrow())) =>
+                    if told.code == 404
+                        || (told.code == 409 && !stands(&seen.borrow(), self.uid.as_deref())) =>
                 {
                     tracing::info!("the object is gone or another one by now: nothing more is written");
                     return After::Gone;
@@ -213,11 +225,6 @@ impl Writer {
             self.written = Arc::new(stands);
         }
         foreign
-    }
-
-    /// Whether the object that this writes for is there, as far as the watch has told.
-    fn stands(&self, seen: &Seen) -> bool {
-        seen.object.as_ref().is_some_and(|object| object.uid == self.uid)
     }
 
     async fn write(&mut self, status: Arc<PersistentChatPoolStatus>) -> kube::Result<()> {

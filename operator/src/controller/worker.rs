@@ -32,12 +32,14 @@ const REST: Duration = Duration::from_secs(20);
 pub async fn work(context: Arc<Context>, mut seen: watch::Receiver<Seen>, term: Interrupt) {
     let Some(object) = seen.borrow_and_update().object.clone() else { return };
     let span = tracing::info_span!("pool", pool = %format!("{}/{}", object.namespace, object.name));
-    let (publisher, writing) = publish::begin(&context, &object, seen.clone());
+    let (publisher, mut writing) = publish::begin(&context, &object, seen.clone());
     drop(object);
     let worker = Worker { context, seen, term, publisher, latest: None, keeper: None };
-    worker.run().instrument(span.clone()).await;
-    // What was told last is still written, unless the API server does not answer.
-    let _ = tokio::time::timeout(Duration::from_secs(5), writing.instrument(span)).await;
+    worker.run().instrument(span).await;
+    // What was told last is still written, unless the API server does not answer. Behind the end of the term nothing is.
+    if tokio::time::timeout(Duration::from_secs(5), &mut writing).await.is_err() {
+        writing.abort();
+    }
 }
 
 struct Worker {

@@ -290,3 +290,19 @@ fn login_failure(target: &Target, address: IpAddr, port: u16, error: &TdsError) 
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_lets_out_what_is_asked_for_a_sign_of_life() {
+        let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/pchat-operator/values.yaml");
+        let values = std::fs::read_to_string(chart).expect("the chart's values");
+        let values: serde_yaml::Value = serde_yaml::from_str(&values).expect("YAML");
+        let ports = values["networkPolicy"]["sqlServer"]["ports"].as_sequence().expect("ports");
+        for port in SIGNS_OF_LIFE {
+            assert!(ports.contains(&port.into()), "{port} is not in {ports:?}");
+        }
+    }
+}

@@ -83,10 +83,10 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
     out
 }
 
-/// Eight hexadecimal digits, as a person can read them out.
+/// Eight hexadecimal digits, as a person can read them out. `last`: the transition in the journal, open or over.
 pub(crate) fn digest(
     pool: &Pool,
-    open: Option<&Transition>,
+    last: Option<&Transition>,
     at: Option<Position>,
     hazards: &BTreeSet<Hazard>,
 ) -> String {
@@ -96,8 +96,9 @@ pub(crate) fn digest(
         h.update(text.as_bytes());
     };
     part(&pool.fqdn.to_lowercase());
-    // Before a transition is open its id would be another one for each run.
-    part(&open.map_or(Uuid::nil(), |t| t.id).to_string());
+    // Before a transition is opened its id would be another one for each run. The one before it will do: what was approved for
+    // that one is over with it.
+    part(&last.map_or(Uuid::nil(), |t| t.id).to_string());
     part("forced failover");
     part(&at.map_or_else(String::new, |p| format!("{}@{}", p.lsn, p.fork)));
     let mut lines: Vec<String> =

@@ -259,7 +259,7 @@ impl<'a> Evidence<'a> {
                 set.extend(self.unread_backups(at));
             }
             set.extend(self.above_limit(&loss, at));
-            let digest = hazards::digest(self.pool, self.open, at, &set);
+            let digest = hazards::digest(self.pool, self.state.journal.transition.as_ref(), at, &set);
             let accepted = hazards::accepted(self.run, self.open, at, &set, &digest);
             self.digests.push((digest.clone(), loss.clone()));
             if first.is_none() || (accepted.is_some() && self.accepted.is_none()) {

@@ -52,6 +52,23 @@ fn one_question_names_every_hazard_at_once() {
 }
 
 #[test]
+fn what_was_approved_for_a_transition_is_over_with_it() {
+    let mut c = two_hazards();
+    c.b().journal = Journal::default();
+    let digest = c.plan().digest;
+    c.run.approvals.push(digest.clone());
+    write(&mut c);
+    assert!(c.journal().accepted.is_some(), "it is taken over as the transition is opened");
+    c.journal().phase = Phase::CalledOff;
+    c.b().journal.owner = None;
+    // The same dangers at the same place, asked about anew.
+    assert_ne!(c.plan().digest, digest);
+    assert!(
+        !matches!(action(&c.plan()), Some(Action::TakeOwnership { transition, .. }) if transition.accepted.is_some())
+    );
+}
+
+#[test]
 fn files_that_cannot_be_read_are_one_hazard_when_they_are_many() {
     let mut c = Case::disaster().owned().applied();
     c.b().secondary.as_mut().unwrap().copy_job.last_run = Some((t(950), Err("denied".into())));

@@ -134,7 +134,7 @@ impl Worker {
         let executor = format!("{MANAGER} {}", self.context.options.pod.name);
         let approvals: Vec<String> = declared.object.approval.iter().map(|a| a.digest.clone()).collect();
         let keeper = match self.keeper.take() {
-            Some(keeper) => keeper.with_approvals(&approvals),
+            Some(keeper) => keeper.with_only(&approvals),
             None => Keeper::open(None, pool, &executor, &approvals, Timestamp::now()).0,
         };
         let teller = Teller::new(&self.publisher, declared.object.clone());

@@ -46,6 +46,12 @@ impl Keeper {
         self
     }
 
+    /// Only `approvals` count from now on: others were taken back.
+    pub fn with_only(mut self, approvals: &[String]) -> Keeper {
+        self.stored.approvals.retain(|known| approvals.iter().any(|a| known.digest.eq_ignore_ascii_case(a)));
+        self.with_approvals(approvals)
+    }
+
     /// Where the file is.
     pub fn path(&self) -> Option<&std::path::Path> {
         self.file.as_ref().map(StateFile::path)

@@ -1,4 +1,4 @@
-//! A bound on how many pools are looked at and acted on at the same time.
+//! A bound on how many pools are looked at and acted on at the same time, and on what is begun without an API server.
 //!
 //! A permit is held only while something is really under way, never while a pool waits: one that is stopped, or waits
 //! for a job, costs the others nothing.
@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pchat_planner::facts::Facts;
+use pchat_planner::plan::StepId;
 use tokio::sync::Semaphore;
 
+use super::lease::Heard;
 use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress, Turn};
 
 /// The bounds of one process.
@@ -17,12 +19,18 @@ use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress, Turn};
 pub struct Limits {
     looks: Arc<Semaphore>,
     acts: Arc<Semaphore>,
+    heard: Option<Heard>,
 }
 
 impl Limits {
-    /// At most so many looks and so many actions.
-    pub fn new(looks: Semaphore, acts: Semaphore) -> Self {
-        Limits { looks: Arc::new(looks), acts: Arc::new(acts) }
+    /// At most so many looks and so many actions; with `heard` nothing is begun while the Lease is in doubt.
+    pub fn new(looks: Semaphore, acts: Semaphore, heard: Option<Heard>) -> Self {
+        Limits { looks: Arc::new(looks), acts: Arc::new(acts), heard }
+    }
+
+    /// What tells that the Lease is in doubt, if there is one.
+    pub fn heard(&self) -> Option<Heard> {
+        self.heard.clone()
     }
 }
 
@@ -65,6 +73,20 @@ impl<F: FarEnd> FarEnd for Bounded<F> {
         order: Order<'_>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Done, ActError> {
+        // What is under way is finished without an API server, too. What is declared may be another thing by now, and another
+        // replica may have the Lease: so nothing is begun and nothing taken over.
+        if let (StepId::TakeOwnership, Some(heard)) = (order.step, &self.limits.heard)
+            && let Some(since) = heard.doubtful()
+        {
+            return Err(ActError::NotSent {
+                target: "The API server".into(),
+                detail: format!(
+                    "it has not confirmed the Lease for {} s. Nothing is begun until it does; without a cluster, \
+                     pchat-operator converge does the same.",
+                    since.as_secs()
+                ),
+            });
+        }
         Box::pin(self.inner.act(order, progress)).await
     }
 

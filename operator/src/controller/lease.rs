@@ -3,14 +3,19 @@
 //! A Lease orders the replicas of one cluster, not two clusters or a laptop; behind it the lock and the owner's epoch
 //! at the far end hold. A replica that has lost the Lease ends what runs and begins nothing.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use http::Response;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::Client;
 use kube::api::Api;
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tower::util::MapResponseLayer;
 
 use super::{Context, ControllerError, MANAGER, Pod};
 use crate::reconcile::{Interrupt, Interrupter, interrupts};
@@ -19,6 +24,54 @@ use crate::reconcile::{Interrupt, Interrupter, interrupts};
 const DURATION: u64 = 15;
 /// Seconds before its end at which it is renewed.
 const GRACE: u64 = 5;
+
+/// How long the election waits for an answer of the API server.
+const ANSWER: Duration = Duration::from_secs(GRACE);
+
+/// When the API server last agreed to what the election asked of it. Who holds the Lease does not hear of its loss while he is cut
+/// off: then only this tells.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    begun: Instant,
+    /// Milliseconds after that.
+    last: Arc<AtomicU64>,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Heard { begun: Instant::now(), last: Arc::default() }
+    }
+}
+
+impl Heard {
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How long nothing was heard, if that is longer than the Lease holds.
+    pub fn doubtful(&self) -> Option<Duration> {
+        let since = Duration::from_millis(self.now().saturating_sub(self.last.load(Ordering::Relaxed)));
+        (since > Duration::from_secs(DURATION)).then_some(since)
+    }
+
+    fn listen<B>(self) -> impl Fn(Response<B>) -> Response<B> + Clone {
+        move |response| {
+            if response.status().is_success() {
+                self.last.store(self.now(), Ordering::Relaxed);
+            }
+            response
+        }
+    }
+
+    /// A client of its own for the election, which gives up on an answer that does not come.
+    async fn client(self) -> Result<Client, Box<dyn std::error::Error>> {
+        let mut config = Config::infer().await?;
+        config.connect_timeout = Some(ANSWER);
+        config.read_timeout = Some(ANSWER);
+        config.reset_reader_on_write = true;
+        Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(self.listen())).build())
+    }
+}
 
 /// This replica's part in the election.
 pub struct Leadership {
@@ -70,8 +123,9 @@ impl Leadership {
             let (always, holds) = watch::channel(true);
             return Ok(Leadership { place: None, holds, election: None, _always: Some(always) });
         };
-        let place =
-            Place { client: context.client.clone(), name: name.clone(), pod: context.options.pod.clone() };
+        let heard = context.limits.heard().unwrap_or_default();
+        let client = heard.client().await.map_err(|error| ControllerError::Config(error.to_string()))?;
+        let place = Place { client, name: name.clone(), pod: context.options.pod.clone() };
         let (holds, election) = place.join().await?;
         Ok(Leadership { place: Some(place), holds, election: Some(election), _always: None })
     }

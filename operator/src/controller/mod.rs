@@ -17,6 +17,7 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::api::ApiResource;
 use kube::client::ClientBuilder;
@@ -26,7 +27,7 @@ use tokio::sync::Semaphore;
 use tower::limit::ConcurrencyLimitLayer;
 
 use self::bounded::Limits;
-use self::lease::Leadership;
+use self::lease::{Heard, Leadership};
 use self::metrics::Metrics;
 use crate::reconcile::Interrupt;
 use crate::validate::Hosts;
@@ -49,6 +50,15 @@ const REQUESTS: usize = 8;
 
 /// Looks at a time, each of up to half a dozen connections: they are what a start with many pools takes in memory.
 const LOOKS: usize = 16;
+
+/// How long an answer of the API server is waited for, the queue before it included. It may have died with a site, and its
+/// connections do not tell.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// No answer came.
+fn silent() -> kube::Error {
+    kube::Error::Service(format!("the API server has not answered within {} s", ANSWER.as_secs()).into())
+}
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -160,7 +170,11 @@ pub async fn run(options: Options, mut interrupt: Interrupt) -> Result<(), Contr
     let serving = probes::serve(options.listen, Arc::clone(&metrics)).await?;
     let context = Arc::new(Context {
         resource: ApiResource::erase::<PersistentChatPool>(&()),
-        limits: Limits::new(Semaphore::new(LOOKS), Semaphore::new(options.at_once)),
+        limits: Limits::new(
+            Semaphore::new(LOOKS),
+            Semaphore::new(options.at_once),
+            options.lease.is_some().then(Heard::default),
+        ),
         client,
         options,
         metrics,

@@ -20,7 +20,7 @@ use super::fleet::Seen;
 use super::metrics::Metrics;
 use super::stored::{Stored, version};
 use super::teller::{Make, Sink};
-use super::{Context, MANAGER};
+use super::{ANSWER, Context, MANAGER, silent};
 use crate::reconcile::Backoff;
 use crate::report::status::{Change, Kind, agreed, changes};
 
@@ -229,14 +229,15 @@ impl Writer {
 
     async fn write(&mut self, status: Arc<PersistentChatPoolStatus>) -> kube::Result<()> {
         let known = (self.version > 0).then(|| self.version.to_string());
-        let patch = json!({
+        let patch = Patch::Apply(json!({
             "apiVersion": self.resource.api_version,
             "kind": self.resource.kind,
             "metadata": {"name": self.name, "uid": self.uid, "resourceVersion": known},
             "status": &*status,
-        });
+        }));
         let params = PatchParams::apply(MANAGER).force();
-        let object = self.api.patch_status(&self.name, &params, &Patch::Apply(&patch)).await?;
+        let written = self.api.patch_status(&self.name, &params, &patch);
+        let object = tokio::time::timeout(ANSWER, written).await.unwrap_or_else(|_| Err(silent()))?;
         self.version = version(&object);
         self.metrics.wrote();
         self.written = status;
@@ -265,7 +266,8 @@ impl Writer {
             action: change.action,
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &self.about).await {
+        let published = tokio::time::timeout(ANSWER, self.recorder.publish(&event, &self.about)).await;
+        if let Err(error) = published.unwrap_or_else(|_| Err(silent())) {
             tracing::warn!(%error, reason = event.reason, "an event can't be written");
         }
     }

@@ -17,7 +17,7 @@ use super::declared::{self, Declared};
 use super::fleet::Seen;
 use super::publish::{self, Publisher};
 use super::teller::{Sink, Teller};
-use super::{Context, MANAGER};
+use super::{ANSWER, Context, MANAGER, silent};
 use crate::far_end::FarEnd;
 use crate::observe::Ends;
 use crate::real::RealFarEnd;
@@ -80,7 +80,12 @@ impl Worker {
             let seen = self.seen.borrow_and_update().clone();
             let (client, hosts) = (&self.context.client, &self.context.options.hosts);
             // On the heap for as long as it lasts: a pool at rest would pay for its room.
-            match Box::pin(declared::read(&seen, self.latest.as_deref(), client, hosts)).await {
+            let read = Box::pin(declared::read(&seen, self.latest.as_deref(), client, hosts));
+            let read = tokio::select! {
+                read = tokio::time::timeout(ANSWER, read) => read.unwrap_or_else(|_| Err(silent())),
+                () = self.term.wait() => return None,
+            };
+            match read {
                 Ok(declared) => {
                     self.latest = declared.map(Arc::new);
                     return self.latest.clone();

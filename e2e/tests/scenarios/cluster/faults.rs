@@ -42,6 +42,25 @@ async fn an_api_server_that_dies_in_mid_failover_is_told_of_it_when_it_is_back()
     assert_eq!(replica.stop().await, 0);
 }
 
+/// Safety rule 5: who can't hear whether he still has the Lease, or whether the field was turned back, begins nothing.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Go"]
+async fn a_failover_is_not_begun_while_the_api_server_does_not_answer() {
+    let (site, replica) = Site::calm_on(own("deaf")).await;
+    site.trial.edit("silentFor: 1s", "silentFor: 25s");
+    site.trial.order("mark").await;
+    site.disaster().await;
+    site.until("the wait for silence", |pool| condition(pool, "Ready")["reason"] == "SilenceTooShort").await;
+    site.plane.stop_api_server().unwrap();
+    // The silence is long enough before this is over, and the Lease in doubt for long.
+    tokio::time::sleep(std::time::Duration::from_secs(35)).await;
+    assert_eq!(site.trial.stage.lab.mutations(), 0, "{}", replica.log());
+    assert!(replica.log().contains("has not confirmed the Lease"), "{}", replica.log());
+    site.plane.start_api_server().unwrap();
+    site.moved().await;
+    assert_eq!(replica.stop().await, 0);
+}
+
 /// The journal at the far end is what counts: a status that is wiped in mid-failover is written again and changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Go"]

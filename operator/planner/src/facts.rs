@@ -265,6 +265,8 @@ pub struct RestoredBackup {
     pub fork: Fork,
     /// When the backup began, in UTC by the zone assumption of [`BackupSet::started`].
     pub started: Timestamp,
+    /// Whether msdb tells the offset of that time; otherwise it was taken to be the backup instance's present one.
+    pub zoned: bool,
 }
 
 /// An Agent job of log shipping.

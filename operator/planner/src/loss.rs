@@ -15,12 +15,12 @@ use crate::words::time;
 
 /// Loss if the copy were recovered at the end of `course`.
 pub(crate) fn ahead(db: &Database, course: Option<&Course>, other: &OtherSide, now: Timestamp) -> Loss {
-    let last = course.and_then(|c| c.links.last()).map(|l| (l.started, l.file.name.clone()));
+    let last = course.and_then(|c| c.links.last()).map(|l| (l.started, l.file.name.clone(), false));
     let restored = || {
         let r = db.last_restored.as_ref()?;
         // msdb remembers another restore than the one the database stands at: then it says nothing.
         db.position.as_ref().ok().filter(|p| p.lsn == r.last_lsn)?;
-        Some((r.started, crate::words::base_name(&r.file).to_owned()))
+        Some((r.started, crate::words::base_name(&r.file).to_owned(), r.zoned))
     };
     interval(last.or_else(restored), other, now)
 }
@@ -37,13 +37,13 @@ pub(crate) fn of_online_copy(
             chain::sets(b, &db.name)
                 .into_iter()
                 .find(|(_, s)| s.last_lsn == point.lsn && s.fork == point.fork)
-                .map(|(name, s)| (s.started, name.to_owned()))
+                .map(|(name, s)| (s.started, name.to_owned(), false))
         });
         let msdb = || {
             let r = db.last_restored.as_ref().filter(|r| r.last_lsn == point.lsn && r.fork == point.fork)?;
-            Some((r.started, crate::words::base_name(&r.file).to_owned()))
+            Some((r.started, crate::words::base_name(&r.file).to_owned(), r.zoned))
         };
-        file.or_else(msdb)
+        msdb().filter(|(_, _, zoned)| *zoned).or(file).or_else(msdb)
     });
     interval(safe, other, now)
 }
@@ -70,9 +70,11 @@ pub(crate) fn recorded(r: &Recovery, other: &OtherSide) -> Loss {
     }
 }
 
-fn interval(safe: Option<(Timestamp, String)>, other: &OtherSide, now: Timestamp) -> Loss {
+/// `safe`: when the last backup began, its file, and whether the offset of that time is known.
+fn interval(safe: Option<(Timestamp, String, bool)>, other: &OtherSide, now: Timestamp) -> Loss {
     let (safe_until, safe_source) = match safe {
-        Some((t, file)) => {
+        Some((t, file, true)) => (Some(t), format!("start of {file}, with the time zone that msdb tells")),
+        Some((t, file, false)) => {
             (Some(t), format!("start of {file}, its time taken to be in the backup instance's time zone"))
         }
         None => (None, "unknown: no header or history tells when the last applied backup began".into()),

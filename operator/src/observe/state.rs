@@ -182,8 +182,12 @@ fn last_restored(row: &Record, zone: Offset) -> Result<Option<RestoredBackup>, M
     let (Some(last_lsn), Some(fork)) = (row.lsn("last_lsn")?, row.fork("last_recovery_fork_guid")?) else {
         return Ok(None);
     };
-    let Some(started) = row.local_time("backup_start_date", zone)? else { return Ok(None) };
-    Ok(Some(RestoredBackup { file: row.text("restore_file")?.unwrap_or_default(), last_lsn, fork, started }))
+    // The offset when the backup began, in quarters of an hour; NULL and 127: unknown.
+    let quarters = row.int("time_zone")?.filter(|quarters| (-48..=48).contains(quarters));
+    let own = quarters.and_then(|quarters| crate::sql::rows::zone(quarters * 900));
+    let Some(started) = row.local_time("backup_start_date", own.unwrap_or(zone))? else { return Ok(None) };
+    let file = row.text("restore_file")?.unwrap_or_default();
+    Ok(Some(RestoredBackup { file, last_lsn, fork, started, zoned: own.is_some() }))
 }
 
 fn secondary(row: &Record, jobs: &[Job]) -> Result<Secondary, Misread> {

@@ -7,8 +7,9 @@ use pchat_crds::status::{ApprovalStatus, ConditionStatus, PersistentChatPoolStat
 use pchat_operator::controller::teller::{Make, Sink, Teller};
 use pchat_operator::reconcile::{Ending, Outcome};
 use pchat_operator::report::status::{Change, Kind, Object, agreed, changes};
+use pchat_planner::pool::Side;
 
-use crate::common::Case;
+use crate::common::{Case, P, silent};
 use crate::gap;
 use crate::golden::{calm, golden};
 use crate::world::{World, now};
@@ -215,4 +216,21 @@ async fn two_writers_of_one_status_come_to_the_same_one_and_lose_no_history() {
     assert_eq!(agreed(&mover, &first), first, "nothing is left to write\n{}", yaml(first.clone()));
     assert_eq!(agreed(&mover, &other).history, mover.history, "overwritten by one who did not know");
     assert_eq!(agreed(&mover, &PersistentChatPoolStatus::default()), mover, "wiped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_primary_side_is_dead_is_not_ready_and_is_not_touched() {
+    let world = World::new(Case::disaster().with(|case| case.pool.active = Side::Primary));
+    let written = Written::default();
+    run(&world, &written, None).await;
+    let status = written.last();
+    let (ready, reason, message) = condition(&status, "Ready");
+    assert_eq!((ready, reason), (ConditionStatus::False, "NotServing"), "{message}");
+    assert!(message.contains("does not answer") && message.contains("activeDatabase"), "{message}");
+    assert!(world.sent().is_empty());
+
+    // One look that was missed.
+    world.case().facts.instances.insert(P, silent(990));
+    run(&world, &written, None).await;
+    assert_eq!(condition(&written.last(), "Ready").1, "AsDeclared");
 }

@@ -215,6 +215,7 @@ impl World {
                         last_lsn: file.last_lsn,
                         fork: from.fork,
                         started: t(file.last_lsn.0 as i64),
+                        zoned: false,
                     });
                     done.applied.push(Applied {
                         name: file.name.clone(),

@@ -125,6 +125,7 @@ pub fn database(state: DatabaseState) -> Database {
             last_lsn: Lsn(100),
             fork: fork(A),
             started: t(100),
+            zoned: false,
         }),
     }
 }
@@ -313,8 +314,13 @@ impl Case {
     /// All files are applied.
     pub fn applied(mut self) -> Case {
         self.db().position = Ok(pos(300));
-        self.db().last_restored =
-            Some(RestoredBackup { file: name(2), last_lsn: Lsn(300), fork: fork(A), started: t(300) });
+        self.db().last_restored = Some(RestoredBackup {
+            file: name(2),
+            last_lsn: Lsn(300),
+            fork: fork(A),
+            started: t(300),
+            zoned: false,
+        });
         self
     }
 

@@ -140,6 +140,7 @@ fn database(env: &Env, w: &World) -> Database {
         last_lsn: at.lsn,
         fork: at.fork,
         started: t(i64::from(w.db.lsn) + if env.has(Rule::StartOfBackup) { 0 } else { 30 }),
+        zoned: false,
     });
     db
 }

@@ -7,13 +7,13 @@ use pchat_crds::status::ConditionStatus::{self, False, True, Unknown};
 use pchat_planner::facts::{
     Contact, DatabaseState, Fact, Facts, InstanceFacts, MirroringState, PoolState, Secondary,
 };
-use pchat_planner::plan::{Next, Reason, StepId};
+use pchat_planner::plan::{Direction, Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 
 use super::{APPROVAL_WAIT, Moment, readiness};
 use crate::observe::HOME;
 use crate::report::words::{list, meaning, opening, sentence};
-use crate::report::{Halt, header, stop};
+use crate::report::{Halt, View, header, stop};
 
 /// The log shipping of a healthy pool is not further behind than this: log shipping's own default threshold.
 const FRESH: SignedDuration = SignedDuration::from_mins(45);
@@ -104,13 +104,18 @@ fn ready(moment: &Moment<'_>) -> Answer {
         Course::NotSeen => {
             (Unknown, "Looking".to_owned(), "The pool was not seen yet by this operator.".to_owned())
         }
-        Course::Converged => match view.facts.map(|facts| split_brain(moment, facts)) {
-            Some(split) if split.status == True => (False, "SplitBrainSuspected".into(), split.message),
-            _ => {
-                let text = view.facts.map(|facts| header::active(view.pool, facts)).unwrap_or_default();
-                (True, "AsDeclared".into(), text)
+        Course::Converged => {
+            let split =
+                view.facts.map(|facts| split_brain(moment, facts)).filter(|split| split.status == True);
+            match (split, not_serving(view)) {
+                (Some(split), _) => (False, "SplitBrainSuspected".into(), split.message),
+                (None, Some(text)) => (False, "NotServing".into(), text),
+                (None, None) => {
+                    let text = view.facts.map(|facts| header::active(view.pool, facts)).unwrap_or_default();
+                    (True, "AsDeclared".into(), text)
+                }
             }
-        },
+        }
         Course::Suspended => (False, "Suspended".into(), suspended(moment)),
         Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
         Course::Halted(halt) => (False, halt.name(), halted(moment, halt)),
@@ -118,6 +123,27 @@ fn ready(moment: &Moment<'_>) -> Answer {
         Course::Going(reason, text) => (False, format!("{reason:?}"), text),
     };
     answer("Ready", status, reason, text)
+}
+
+/// A look that is missed once is no outage.
+const OUTAGE: SignedDuration = SignedDuration::from_secs(30);
+
+/// What was seen of a primary side that is wanted and does not serve, whatever the pool's state says. Turning the field is for a
+/// person to decide; that there is something to decide is not.
+fn not_serving(view: &View<'_>) -> Option<String> {
+    let (plan, facts) = (view.plan?, view.facts?);
+    let steady = plan.direction == Direction::Steady(Side::Primary);
+    let (_, seen) =
+        plan.warnings.iter().find(|(reason, _)| steady && *reason == Reason::PrimaryMayBeAlive)?;
+    let primary = facts.instances.iter().filter(|(id, _)| id.side == Side::Primary);
+    let brief = |contact: &Contact| matches!(contact, Contact::Silent { since, .. } if view.now.duration_since(*since) < OUTAGE);
+    let site = &view.pool.primary.name;
+    (!primary.map(|(_, seen)| &seen.contact).any(brief)).then(|| {
+        format!(
+            "{} If {site} is lost, set spec.activeDatabase to backup; until then nothing is changed.",
+            sentence(seen)
+        )
+    })
 }
 
 fn suspended(moment: &Moment<'_>) -> String {

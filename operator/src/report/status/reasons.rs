@@ -8,11 +8,12 @@ use pchat_planner::plan::Reason;
 use crate::report::words::{meaning, opening, sentence};
 
 /// Of the conditions that tell how a run goes, beside the plan's own [`Reason`]s.
-const RUN: [(&str, &str); 8] = [
+const RUN: [(&str, &str); 9] = [
     ("ActionFailing", "an action ends in an error again and again"),
     ("ActionWithoutEffect", "an action was confirmed, and what it should bring about is not seen"),
     ("InvalidDeclaration", "what is declared, or one of its Secrets, can't be worked with"),
     ("Looking", "this operator has not seen the pool yet"),
+    ("NotServing", "the primary side is wanted, and is not seen to serve"),
     ("NotStalled", "nothing holds the operator up"),
     ("SplitBrainSuspected", "the pool is as declared, and the other side may be writable as well"),
     ("Stalled", "nothing has moved for as long as the deadlines allow"),

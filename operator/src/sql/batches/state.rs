@@ -44,7 +44,8 @@ SELECT COUNT(*) AS redo_files, COUNT(f.redo_start_lsn) AS redo_known, MIN(f.redo
 
 SELECT r.recovery_fork_guid, r.first_recovery_fork_guid, r.fork_point_lsn FROM sys.database_recovery_status AS r WHERE r.database_id = @id;
 
-SELECT TOP (1) m.physical_device_name AS restore_file, b.last_lsn, b.last_recovery_fork_guid, b.backup_start_date
+SELECT TOP (1) m.physical_device_name AS restore_file, b.last_lsn, b.last_recovery_fork_guid, b.backup_start_date,
+       b.time_zone
   FROM msdb.dbo.restorehistory AS h JOIN msdb.dbo.backupset AS b ON b.backup_set_id = h.backup_set_id
   LEFT JOIN msdb.dbo.backupmediafamily AS m ON m.media_set_id = b.media_set_id
  WHERE h.destination_database_name = @db AND h.restore_type IN (N'L', N'D', N'I') ORDER BY h.restore_history_id DESC;

@@ -178,13 +178,16 @@ fn mirroring(row: &Record) -> Result<Mirroring, Misread> {
     })
 }
 
+/// The offset that the clock had when a backup began, from `backupset.time_zone`: quarters of an hour, 127 for unknown.
+fn own_zone(quarters: i64) -> Option<Offset> {
+    (-48..=48).contains(&quarters).then(|| zone(quarters * 900))?
+}
+
 fn last_restored(row: &Record, zone: Offset) -> Result<Option<RestoredBackup>, Misread> {
     let (Some(last_lsn), Some(fork)) = (row.lsn("last_lsn")?, row.fork("last_recovery_fork_guid")?) else {
         return Ok(None);
     };
-    // The offset when the backup began, in quarters of an hour; NULL and 127: unknown.
-    let quarters = row.int("time_zone")?.filter(|quarters| (-48..=48).contains(quarters));
-    let own = quarters.and_then(|quarters| crate::sql::rows::zone(quarters * 900));
+    let own = row.int("time_zone")?.and_then(own_zone);
     let Some(started) = row.local_time("backup_start_date", own.unwrap_or(zone))? else { return Ok(None) };
     let file = row.text("restore_file")?.unwrap_or_default();
     Ok(Some(RestoredBackup { file, last_lsn, fork, started, zoned: own.is_some() }))
@@ -291,4 +294,16 @@ fn journal(set: &Set) -> Result<(Journal, Option<String>), Misread> {
         }
     }
     Ok((journal, (!damage.is_empty()).then(|| damage.join("; "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_of_a_backup_is_in_quarters_of_an_hour_and_may_be_unknown() {
+        let hours = |quarters| own_zone(quarters).map(|zone| f64::from(zone.seconds()) / 3600.0);
+        assert_eq!((hours(-20), hours(22), hours(0)), (Some(-5.0), Some(5.5), Some(0.0)));
+        assert_eq!((hours(127), hours(-49)), (None, None));
+    }
 }

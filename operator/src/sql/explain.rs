@@ -137,7 +137,8 @@ fn meaning(error: &ServerError) -> (Option<&'static str>, &'static str) {
         },
         3241 | 3242 | 3256 | 3208 | 3183 | 3189 | 3254 => (
             Some("the backup is torn or damaged"),
-            "It is judged again; if another copy of the file exists, put it on the share.",
+            "If another copy of the file exists, put it on the share. If not, move it out of share and folder: the rest is judged \
+             without it then, and a gap can be accepted.",
         ),
         3167 | 3169 => (
             Some("the backup comes from a newer SQL Server"),

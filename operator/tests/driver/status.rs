@@ -162,6 +162,21 @@ async fn a_stop_that_waits_for_an_approval_names_the_loss_and_the_command_and_ta
     run(&world, &written, Some("0000-0000")).await;
     assert_eq!(condition(&written.last(), "Stalled").0, ConditionStatus::True);
 
+    // Another danger is another question, with a time and an event of its own.
+    let old = written.last();
+    let mut new = old.clone();
+    let question = new.conditions.iter_mut().find(|c| c.type_ == "ApprovalRequired").expect("asked");
+    question.message = question.message.replace(&digest, "1234-abcd");
+    question.last_transition_time = now();
+    assert_eq!(
+        changes(&old, &new).iter().map(|e| e.action.as_str()).collect::<Vec<_>>(),
+        ["ApprovalRequired"]
+    );
+    let time = |status: &PersistentChatPoolStatus| {
+        status.conditions.iter().find(|c| c.type_ == "ApprovalRequired").map(|c| c.last_transition_time)
+    };
+    assert_eq!(time(&agreed(&new, &old)), Some(now()));
+
     let outcome = run(&world, &written, Some(&digest)).await;
     assert_eq!(outcome.ending, Ending::Converged);
     let status = written.last();

@@ -10,6 +10,7 @@ use pchat_planner::facts::{
 use pchat_planner::plan::{Direction, Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 
+use super::past::asks_the_same;
 use super::{APPROVAL_WAIT, Moment, readiness};
 use crate::observe::HOME;
 use crate::report::words::{list, meaning, opening, sentence};
@@ -219,7 +220,10 @@ fn stalled(moment: &Moment<'_>) -> Answer {
 
 /// Within its time an approval is something to wait for; after it, a stop like others.
 fn waits_for_approval(moment: &Moment<'_>, halt: &Halt) -> bool {
-    let asked = moment.before.conditions.iter().find(|c| c.type_ == "ApprovalRequired" && c.status == True);
+    let digest = halt.digest().unwrap_or_default();
+    let asked = moment.before.conditions.iter().find(|c| {
+        c.type_ == "ApprovalRequired" && c.status == True && asks_the_same(c, &accept(moment, digest))
+    });
     let waited = asked.map(|asked| moment.view.now.duration_since(asked.last_transition_time));
     let limit = SignedDuration::try_from(APPROVAL_WAIT).unwrap_or(SignedDuration::MAX);
     halt.digest().is_some() && waited.is_none_or(|waited| waited < limit)

@@ -5,6 +5,8 @@
 
 use pchat_crds::status::{ConditionStatus, PersistentChatPoolStatus, StepState};
 
+use super::past::asks_the_same;
+
 /// How loud it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -37,7 +39,9 @@ pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus
             continue;
         }
         let same = old.is_some_and(|old| {
-            old.status == condition.status && (old.reason == condition.reason || !is_stop(condition))
+            old.status == condition.status
+                && (old.reason == condition.reason || !is_stop(condition))
+                && asks_the_same(old, &condition.message)
         });
         // What was never asked before is no news while all is well.
         if same || old.is_none() && !is_bad(&condition.type_, condition.status) {

@@ -20,7 +20,9 @@ pub fn agreed(
 ) -> PersistentChatPoolStatus {
     let mut agreed = ours.clone();
     for condition in &mut agreed.conditions {
-        let same = |c: &&Condition| c.type_ == condition.type_ && c.status == condition.status;
+        let same = |c: &&Condition| {
+            c.type_ == condition.type_ && c.status == condition.status && asks_the_same(c, &condition.message)
+        };
         if let Some(old) = theirs.conditions.iter().find(same) {
             condition.last_transition_time = old.last_transition_time;
         }
@@ -99,6 +101,14 @@ pub fn keep_lag(status: &mut PersistentChatPoolStatus, before: &PersistentChatPo
     }
 }
 
+/// Whether a condition that asks for an approval asks for the one that `message` asks for: another digest is another question,
+/// and has its own time. Other conditions ask nothing.
+pub fn asks_the_same(condition: &Condition, message: &str) -> bool {
+    let digest = |text: &str| text.rsplit_once("approve=").map(|(_, digest)| digest.to_owned());
+    let other = digest(&condition.message).zip(digest(message)).is_some_and(|(then, now)| then != now);
+    condition.type_ != "ApprovalRequired" || !other
+}
+
 /// Times of change are those of before while the answer is the same.
 pub fn stamp(
     answers: Vec<Answer>,
@@ -108,7 +118,9 @@ pub fn stamp(
 ) -> Vec<Condition> {
     let stamped = answers.into_iter().map(|answer| {
         debug_assert!(reasons::listed(answer.kind, &answer.reason), "not listed: {answer:?}");
-        let old = before.conditions.iter().find(|c| c.type_ == answer.kind && c.status == answer.status);
+        let old = before.conditions.iter().find(|c| {
+            c.type_ == answer.kind && c.status == answer.status && asks_the_same(c, &answer.message)
+        });
         Condition {
             type_: answer.kind.to_owned(),
             status: answer.status,

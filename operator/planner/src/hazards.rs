@@ -56,30 +56,31 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
             ),
         });
     }
-    if course.unknown.len() > FILE_BY_FILE {
-        let names: Vec<&str> = course.unknown.iter().map(|(what, _)| what.as_str()).collect();
+    let mut unknown: Vec<(String, String)> = course
+        .unknown
+        .iter()
+        .map(|(what, why)| {
+            let sentence =
+                format!("{what} can't be read ({why}); if it holds log backups, they are given up");
+            (what.clone(), sentence)
+        })
+        .collect();
+    if unknown.len() > FILE_BY_FILE {
         let (first, why) = &course.unknown[0];
-        out.push(Hazard {
-            reason: Reason::BackupsUnknown,
-            subject: names.join("\n"),
-            lsn: Some(course.end.lsn),
-            fork: Some(course.end.fork),
-            sentence: format!(
-                "{} can't be read, {first} among them ({why}); if they hold log backups, they are given up",
-                crate::words::count(names.len(), "file")
-            ),
-        });
-        return out;
+        let sentence = format!(
+            "{} can't be read, {first} among them ({why}); if they hold log backups, they are given up",
+            crate::words::count(unknown.len(), "file")
+        );
+        let names: Vec<String> = unknown.into_iter().map(|(what, _)| what).collect();
+        unknown = vec![(names.join("\n"), sentence)];
     }
-    for (what, why) in &course.unknown {
-        out.push(Hazard {
-            reason: Reason::BackupsUnknown,
-            subject: what.clone(),
-            lsn: Some(course.end.lsn),
-            fork: Some(course.end.fork),
-            sentence: format!("{what} can't be read ({why}); if it holds log backups, they are given up"),
-        });
-    }
+    out.extend(unknown.into_iter().map(|(subject, sentence)| Hazard {
+        reason: Reason::BackupsUnknown,
+        subject,
+        lsn: Some(course.end.lsn),
+        fork: Some(course.end.fork),
+        sentence,
+    }));
     out
 }
 

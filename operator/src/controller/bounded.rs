@@ -27,11 +27,6 @@ impl Limits {
     pub fn new(looks: Semaphore, acts: Semaphore, heard: Option<Heard>) -> Self {
         Limits { looks: Arc::new(looks), acts: Arc::new(acts), heard }
     }
-
-    /// What tells that the Lease is in doubt, if there is one.
-    pub fn heard(&self) -> Option<Heard> {
-        self.heard.clone()
-    }
 }
 
 /// A far end behind the bounds.

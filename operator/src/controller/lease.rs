@@ -26,7 +26,7 @@ const DURATION: u64 = 15;
 const GRACE: u64 = 5;
 
 /// How long the election waits for an answer of the API server.
-const ANSWER: Duration = Duration::from_secs(GRACE);
+const REPLY: Duration = Duration::from_secs(GRACE);
 
 /// When the API server last agreed to what the election asked of it. Who holds the Lease does not hear of its loss while he is cut
 /// off: then only this tells.
@@ -66,8 +66,8 @@ impl Heard {
     /// A client of its own for the election, which gives up on an answer that does not come.
     async fn client(self) -> Result<Client, Box<dyn std::error::Error>> {
         let mut config = Config::infer().await?;
-        config.connect_timeout = Some(ANSWER);
-        config.read_timeout = Some(ANSWER);
+        config.connect_timeout = Some(REPLY);
+        config.read_timeout = Some(REPLY);
         config.reset_reader_on_write = true;
         Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(self.listen())).build())
     }
@@ -118,12 +118,11 @@ impl Place {
 
 impl Leadership {
     /// Joins the election, or leads at once where there is none.
-    pub async fn begin(context: &Context) -> Result<Self, ControllerError> {
+    pub async fn begin(context: &Context, heard: Heard) -> Result<Self, ControllerError> {
         let Some(name) = &context.options.lease else {
             let (always, holds) = watch::channel(true);
             return Ok(Leadership { place: None, holds, election: None, _always: Some(always) });
         };
-        let heard = context.limits.heard().unwrap_or_default();
         let client = heard.client().await.map_err(|error| ControllerError::Config(error.to_string()))?;
         let place = Place { client, name: name.clone(), pod: context.options.pod.clone() };
         let (holds, election) = place.join().await?;

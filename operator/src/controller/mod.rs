@@ -55,9 +55,12 @@ const LOOKS: usize = 16;
 /// connections do not tell.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// No answer came.
-fn silent() -> kube::Error {
-    kube::Error::Service(format!("the API server has not answered within {} s", ANSWER.as_secs()).into())
+/// What the API server answers, if it does in time.
+async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    tokio::time::timeout(ANSWER, call).await.unwrap_or_else(|_| {
+        let silent = format!("the API server has not answered within {} s", ANSWER.as_secs());
+        Err(kube::Error::Service(silent.into()))
+    })
 }
 
 /// How the operator runs.
@@ -168,18 +171,19 @@ pub async fn run(options: Options, mut interrupt: Interrupt) -> Result<(), Contr
     known(&client).await?;
     let metrics = Arc::new(Metrics::default());
     let serving = probes::serve(options.listen, Arc::clone(&metrics)).await?;
+    let heard = Heard::default();
     let context = Arc::new(Context {
         resource: ApiResource::erase::<PersistentChatPool>(&()),
         limits: Limits::new(
             Semaphore::new(LOOKS),
             Semaphore::new(options.at_once),
-            options.lease.is_some().then(Heard::default),
+            options.lease.is_some().then(|| heard.clone()),
         ),
         client,
         options,
         metrics,
     });
-    let mut leadership = Leadership::begin(&context).await?;
+    let mut leadership = Leadership::begin(&context, heard).await?;
     context.metrics.ready();
     while let Some(term) = leadership.term(&mut interrupt).await {
         context.metrics.leads(true);

@@ -20,7 +20,7 @@ use super::fleet::Seen;
 use super::metrics::Metrics;
 use super::stored::{Stored, version};
 use super::teller::{Make, Sink};
-use super::{ANSWER, Context, MANAGER, silent};
+use super::{Context, MANAGER, answered};
 use crate::reconcile::Backoff;
 use crate::report::status::{Change, Kind, agreed, changes};
 
@@ -236,8 +236,7 @@ impl Writer {
             "status": &*status,
         }));
         let params = PatchParams::apply(MANAGER).force();
-        let written = self.api.patch_status(&self.name, &params, &patch);
-        let object = tokio::time::timeout(ANSWER, written).await.unwrap_or_else(|_| Err(silent()))?;
+        let object = answered(self.api.patch_status(&self.name, &params, &patch)).await?;
         self.version = version(&object);
         self.metrics.wrote();
         self.written = status;
@@ -266,8 +265,7 @@ impl Writer {
             action: change.action,
             secondary: None,
         };
-        let published = tokio::time::timeout(ANSWER, self.recorder.publish(&event, &self.about)).await;
-        if let Err(error) = published.unwrap_or_else(|_| Err(silent())) {
+        if let Err(error) = answered(self.recorder.publish(&event, &self.about)).await {
             tracing::warn!(%error, reason = event.reason, "an event can't be written");
         }
     }

@@ -17,7 +17,7 @@ use super::declared::{self, Declared};
 use super::fleet::Seen;
 use super::publish::{self, Publisher};
 use super::teller::{Sink, Teller};
-use super::{ANSWER, Context, MANAGER, silent};
+use super::{Context, MANAGER, answered};
 use crate::far_end::FarEnd;
 use crate::observe::Ends;
 use crate::real::RealFarEnd;
@@ -82,7 +82,7 @@ impl Worker {
             // On the heap for as long as it lasts: a pool at rest would pay for its room.
             let read = Box::pin(declared::read(&seen, self.latest.as_deref(), client, hosts));
             let read = tokio::select! {
-                read = tokio::time::timeout(ANSWER, read) => read.unwrap_or_else(|_| Err(silent())),
+                read = answered(read) => read,
                 () = self.term.wait() => return None,
             };
             match read {

@@ -79,16 +79,16 @@ pub async fn look(target: &Target, wanted: &Wanted, deadlines: &Deadlines, memor
         files.entry(name).or_insert_with(none).on_share = Some(header);
     }
     for (name, mut header) in in_folder.headers {
-        let path = path(&source.folder, &name);
-        let file = files.entry(name).or_insert_with(none);
+        let on_share = files.get(&name).and_then(|file| file.on_share.as_ref());
         // The copy of a file says the same: it is kept once.
-        if let (Header::Read(copied), Some(Header::Read(sets))) = (&mut header, &file.on_share)
+        if let (Header::Read(copied), Some(Header::Read(sets))) = (&mut header, on_share)
+            && !Arc::ptr_eq(copied, sets)
             && copied == sets
         {
             *copied = Arc::clone(sets);
-            folder.cache.keep(path, sets);
+            folder.cache.keep(path(&source.folder, &name), sets);
         }
-        file.in_folder = Some(header);
+        files.entry(name).or_insert_with(none).in_folder = Some(header);
     }
     let fact = |names, path: &str| {
         let source = format!("{}, xp_dirtree {path}", target.display);
@@ -147,10 +147,9 @@ impl Place {
         if connection.is_clean() {
             self.connection = Some(connection);
         }
-        let proved = prove(directory, is_directory, &names, &headers, wanted, &target.display);
-        match proved {
-            Err(why) if !(is_directory && may_be_empty) => Listing { names: Err(why), headers },
-            _ => Listing { names: Ok(names), headers },
+        match prove(directory, is_directory, &names, &headers, wanted, may_be_empty, &target.display) {
+            Ok(()) => Listing { names: Ok(names), headers },
+            Err(why) => Listing { names: Err(why), headers },
         }
     }
 
@@ -186,13 +185,14 @@ fn read_listing(sets: &[crate::sql::rows::Set]) -> Result<(bool, Vec<String>), M
 }
 
 /// Whether a listing shows what is there: the directory exists, and the list holds a file that log shipping
-/// or msdb knows of, or a log backup of this database that could be read.
+/// or msdb knows of, or a log backup of this database that could be read; or it may hold nothing of ours.
 fn prove(
     directory: &str,
     is_directory: bool,
     names: &[String],
     headers: &BTreeMap<String, Header>,
     wanted: &Wanted,
+    may_be_empty: bool,
     display: &str,
 ) -> Result<(), String> {
     const REMEDY: &str =
@@ -206,7 +206,7 @@ fn prove(
             s.kind == BackupKind::Log && s.database.to_lowercase() == wanted.database.to_lowercase()
         }))
     });
-    if known || ours {
+    if known || ours || may_be_empty {
         return Ok(());
     }
     Err(match names.len() {
@@ -236,15 +236,20 @@ mod tests {
     #[test]
     fn an_empty_list_is_unknown_once_a_file_was_there() {
         let nothing = BTreeMap::new();
-        let prove = |is_directory, names: &[&str], known: &[&str]| {
+        let prove = |is_directory, names: &[&str], known: &[&str], may_be_empty| {
             let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-            prove(r"\\f\s", is_directory, &names, &nothing, &wanted(known), "s").is_ok()
+            prove(r"\\f\s", is_directory, &names, &nothing, &wanted(known), may_be_empty, "s").is_ok()
         };
-        assert!(!prove(true, &[], &["a.trn"]));
-        assert!(!prove(false, &["a.trn"], &["a.trn"]));
-        assert!(!prove(true, &["foreign.trn"], &["a.trn"]));
-        assert!(!prove(true, &["foreign.trn"], &[]));
-        assert!(!prove(true, &[], &[]), "log shipping that never copied anything proves no empty share");
-        assert!(prove(true, &["A.TRN"], &["a.trn"]));
+        assert!(!prove(true, &[], &["a.trn"], false));
+        assert!(!prove(false, &["a.trn"], &["a.trn"], false));
+        assert!(!prove(true, &["foreign.trn"], &["a.trn"], false));
+        assert!(!prove(true, &["foreign.trn"], &[], false));
+        assert!(
+            !prove(true, &[], &[], false),
+            "log shipping that never copied anything proves no empty share"
+        );
+        assert!(prove(true, &["A.TRN"], &["a.trn"], false));
+        assert!(prove(true, &[], &[], true));
+        assert!(!prove(false, &[], &[], true), "where there is no directory nothing is empty");
     }
 }

@@ -10,7 +10,7 @@ use pchat_planner::facts::{
 use pchat_planner::plan::{Direction, Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 
-use super::past::asks_the_same;
+use super::past::same_answer;
 use super::{APPROVAL_WAIT, Moment, readiness};
 use crate::observe::HOME;
 use crate::report::words::{list, meaning, opening, sentence};
@@ -220,13 +220,13 @@ fn stalled(moment: &Moment<'_>) -> Answer {
 
 /// Within its time an approval is something to wait for; after it, a stop like others.
 fn waits_for_approval(moment: &Moment<'_>, halt: &Halt) -> bool {
-    let digest = halt.digest().unwrap_or_default();
-    let asked = moment.before.conditions.iter().find(|c| {
-        c.type_ == "ApprovalRequired" && c.status == True && asks_the_same(c, &accept(moment, digest))
-    });
+    let Some(digest) = halt.digest() else { return false };
+    let question = accept(moment, digest);
+    let mut before = moment.before.conditions.iter();
+    let asked = before.find(|old| same_answer(old, "ApprovalRequired", True, &question));
     let waited = asked.map(|asked| moment.view.now.duration_since(asked.last_transition_time));
     let limit = SignedDuration::try_from(APPROVAL_WAIT).unwrap_or(SignedDuration::MAX);
-    halt.digest().is_some() && waited.is_none_or(|waited| waited < limit)
+    waited.is_none_or(|waited| waited < limit)
 }
 
 fn approval(moment: &Moment<'_>) -> Answer {

@@ -5,7 +5,7 @@
 
 use pchat_crds::status::{ConditionStatus, PersistentChatPoolStatus, StepState};
 
-use super::past::asks_the_same;
+use super::past::same_answer;
 
 /// How loud it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,8 @@ pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus
             continue;
         }
         let same = old.is_some_and(|old| {
-            old.status == condition.status
+            same_answer(old, &condition.type_, condition.status, &condition.message)
                 && (old.reason == condition.reason || !is_stop(condition))
-                && asks_the_same(old, &condition.message)
         });
         // What was never asked before is no news while all is well.
         if same || old.is_none() && !is_bad(&condition.type_, condition.status) {

@@ -1,7 +1,9 @@
 //! What a status keeps of the one before it: times of what still stands, and the transitions that are over.
 
 use jiff::{SignedDuration, Timestamp};
-use pchat_crds::status::{Condition, HISTORY_LIMIT, PersistentChatPoolStatus, TransitionStatus};
+use pchat_crds::status::{
+    Condition, ConditionStatus, HISTORY_LIMIT, PersistentChatPoolStatus, TransitionStatus,
+};
 use pchat_planner::journal::{Phase, Transition};
 use pchat_planner::plan::Direction;
 
@@ -20,9 +22,8 @@ pub fn agreed(
 ) -> PersistentChatPoolStatus {
     let mut agreed = ours.clone();
     for condition in &mut agreed.conditions {
-        let same = |c: &&Condition| {
-            c.type_ == condition.type_ && c.status == condition.status && asks_the_same(c, &condition.message)
-        };
+        let same =
+            |old: &&Condition| same_answer(old, &condition.type_, condition.status, &condition.message);
         if let Some(old) = theirs.conditions.iter().find(same) {
             condition.last_transition_time = old.last_transition_time;
         }
@@ -101,12 +102,16 @@ pub fn keep_lag(status: &mut PersistentChatPoolStatus, before: &PersistentChatPo
     }
 }
 
-/// Whether a condition that asks for an approval asks for the one that `message` asks for: another digest is another question,
-/// and has its own time. Other conditions ask nothing.
-pub fn asks_the_same(condition: &Condition, message: &str) -> bool {
-    let digest = |text: &str| text.rsplit_once("approve=").map(|(_, digest)| digest.to_owned());
-    let other = digest(&condition.message).zip(digest(message)).is_some_and(|(then, now)| then != now);
-    condition.type_ != "ApprovalRequired" || !other
+/// Whether `old` gave this answer already. What asks for an approval under another digest is another question, with a time of its
+/// own.
+pub fn same_answer(old: &Condition, kind: &str, status: ConditionStatus, message: &str) -> bool {
+    let another = digest(&old.message).zip(digest(message)).is_some_and(|(then, now)| then != now);
+    old.type_ == kind && old.status == status && !(kind == "ApprovalRequired" && another)
+}
+
+/// The digest that a message ends with, if it asks for an approval.
+fn digest(message: &str) -> Option<&str> {
+    message.rsplit_once("approve=").map(|(_, digest)| digest)
 }
 
 /// Times of change are those of before while the answer is the same.
@@ -118,9 +123,8 @@ pub fn stamp(
 ) -> Vec<Condition> {
     let stamped = answers.into_iter().map(|answer| {
         debug_assert!(reasons::listed(answer.kind, &answer.reason), "not listed: {answer:?}");
-        let old = before.conditions.iter().find(|c| {
-            c.type_ == answer.kind && c.status == answer.status && asks_the_same(c, &answer.message)
-        });
+        let same = |old: &&Condition| same_answer(old, answer.kind, answer.status, &answer.message);
+        let old = before.conditions.iter().find(same);
         Condition {
             type_: answer.kind.to_owned(),
             status: answer.status,

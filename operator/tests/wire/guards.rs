@@ -9,6 +9,7 @@ use pchat_operator::sql::batches::{Batch, log_shipping, ownership, recover, rest
 use pchat_operator::sql::connect::{PROGRAM, connect};
 use pchat_operator::sql::connection::{Answer, Connection};
 use pchat_operator::sql::refusal::RefusalCode;
+use pchat_operator::sql::target::{Credentials, Secret};
 use pchat_planner::facts::Secondary;
 use pchat_planner::journal::{Epoch, Transition};
 use pchat_planner::lsn::{Fork, Lsn, Position};
@@ -204,13 +205,36 @@ async fn no_batch_is_carried_out_late_for_a_stranger_beside_another_or_in_a_tran
     let mut holder = site.connection().await;
     let hold = Batch::new("ByHand").then(
         "EXEC sys.sp_getapplock @Resource = N'persistentchat.io/mgc', @LockMode = N'Exclusive', \
-         @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'public';",
+         @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'db_owner';",
     );
     assert_eq!(holder.ask(&hold, LONG).await.unwrap().error, None);
     for batch in &batches {
         assert_eq!(site.refused(batch).await, RefusalCode::Locked, "{}", batch.name());
     }
+    let told = site.ask(&batches[0]).await.error.unwrap();
+    assert!(told.message.contains("of pchat-operator on ") && told.message.contains("session "), "{told:?}");
     site.unchanged("all");
+}
+
+/// The chat servers' own login, or anybody's.
+#[tokio::test]
+async fn the_lock_of_the_pool_is_for_administrators_alone() {
+    let site = Site::quiet().await;
+    let mut target = site.bench.target(HOME).clone();
+    target.credentials = Credentials { user: "pchat_service".into(), password: Secret::new("Chat-Pa55w.rd") };
+    let mut anybody = connect(&target, &site.bench.ends.deadlines).await.unwrap();
+    let mut take = async |principal: &str| {
+        let hold = Batch::new("ByHand").then(&format!(
+            "EXEC sys.sp_getapplock @Resource = N'persistentchat.io/mgc', @LockMode = N'Exclusive', \
+             @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'{principal}';",
+        ));
+        anybody.ask(&hold, LONG).await.unwrap().error.map(|error| error.number)
+    };
+    assert_eq!(
+        (take("public").await, take("dbo").await, take("db_owner").await),
+        (None, Some(1230), Some(1230))
+    );
+    assert_eq!(site.ask(&ownership::hold(&site.warrant)).await.error, None);
 }
 
 #[tokio::test]

@@ -186,11 +186,11 @@ fn lock_rows(s: &Instance, sessions: &[&Session]) -> Vec<Named> {
             Exclusive => "X",
         };
         // The description shows the principal, the first 32 characters and a hash of the resource.
-        let shown: String = l.resource.chars().take(32).collect();
+        let shown: String = l.name.resource.chars().take(32).collect();
         rows.push(lock(
             "APPLICATION",
-            l.database,
-            &format!("0:[{shown}]:(00000000)"),
+            l.name.database,
+            &format!("{}:[{shown}]:(00000000)", l.name.principal.id()),
             mode,
             l.spid,
             "SESSION",

@@ -5,6 +5,7 @@
 use super::{LabHost, alter, catalog, catalog_msdb, facts, media, procs, tables};
 use crate::world::error::{Failure, SqlError, raise};
 use crate::world::instance::MASTER;
+use crate::world::locks::LockPrincipal;
 use crate::world::seed::CHAT_LOGIN;
 use pchat_tsql::host::{
     AlterAction, Boxed, Call, Change, Host, Media, ObjectName, Returned, SessionFacts, Signature,
@@ -209,13 +210,16 @@ impl Host for LabHost {
         })
     }
 
-    fn applock_mode(&self, _principal: &str, resource: &str, owner: &str) -> String {
+    fn applock_mode(&self, principal: &str, resource: &str, owner: &str) -> String {
+        let principal = LockPrincipal::parse(principal);
         self.read(|_, s| {
             let database = s.sessions.get(&self.spid).map_or(MASTER, |x| x.database);
-            let mine = s
-                .locks
-                .iter()
-                .find(|l| l.spid == self.spid && l.database == database && l.resource == resource);
+            let mine = s.locks.iter().find(|l| {
+                l.spid == self.spid
+                    && l.name.database == database
+                    && l.name.resource == resource
+                    && principal == Some(l.name.principal)
+            });
             match mine {
                 Some(l) if owner.eq_ignore_ascii_case("Session") => l.mode.name().to_owned(),
                 _ => "NoLock".to_owned(),

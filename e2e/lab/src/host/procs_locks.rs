@@ -7,13 +7,21 @@ use super::LabHost;
 use super::procs::{int, refused, text};
 use crate::world::error::{Failure, raise, unsupported};
 use crate::world::instance::MASTER;
-use crate::world::locks::LockMode;
+use crate::world::locks::{LockMode, LockName, LockPrincipal};
 use pchat_tsql::host::{Call, Returned};
 use pchat_tsql::{SqlError, Value};
 use std::time::{Duration, Instant};
 
 fn code(code: i32) -> Returned {
     Returned { code, ..Returned::default() }
+}
+
+/// The principal of a call, if there is such a one and the caller is a member of it, as every sysadmin is: in every database it
+/// is dbo (sp_getapplock: "The caller of the function must be a member of database_principal, dbo, or the db_owner fixed
+/// database role"). The error for one who is none is not documented; 1230 is the one that names the principal.
+fn principal(host: &LabHost, call: &Call) -> Option<LockPrincipal> {
+    let text = text(call, "@DbPrincipal").unwrap_or_else(|| "public".into());
+    LockPrincipal::parse(&text).filter(|p| !p.administrators_only() || host.is_sysadmin())
 }
 
 /// sp_getapplock: 0 granted, 1 granted after waiting, -1 timed out, -999 bad parameters.
@@ -32,10 +40,9 @@ pub async fn get(host: &mut LabHost, call: &Call) -> Result<Returned, Failure> {
         }
         _ => return invalid(raise(1226, &[&"sp_getapplock"])),
     }
-    let principal = text(call, "@DbPrincipal").unwrap_or_else(|| "public".into());
-    if !matches!(principal.to_ascii_lowercase().as_str(), "public" | "dbo") {
+    let Some(principal) = principal(host, call) else {
         return invalid(raise(1230, &[&"sp_getapplock"]));
-    }
+    };
     let timeout = int(call, "@LockTimeout").unwrap_or(-1);
     if timeout < -1 {
         return invalid(raise(1227, &[&"sp_getapplock"]));
@@ -49,7 +56,8 @@ pub async fn get(host: &mut LabHost, call: &Call) -> Result<Returned, Failure> {
             let (server, spid) = (host.server, host.spid);
             let s = &mut w.servers[server];
             let database = s.database(&call.name.database).map_or(MASTER, |d| d.id);
-            s.sessions.contains_key(&spid) && s.try_lock(database, &resource, spid, mode)
+            let name = LockName { database, principal, resource: resource.clone() };
+            s.sessions.contains_key(&spid) && s.try_lock(&name, spid, mode)
         };
         if taken {
             return Ok(code(waited));
@@ -64,15 +72,21 @@ pub async fn get(host: &mut LabHost, call: &Call) -> Result<Returned, Failure> {
 
 /// sp_releaseapplock.
 pub fn release(host: &mut LabHost, call: &Call) -> Result<Returned, Failure> {
+    let invalid = |e| Ok(Returned { code: -999, outputs: vec![], errors: vec![e] });
     let resource = text(call, "@Resource").unwrap_or_default();
+    let Some(principal) = principal(host, call) else {
+        return invalid(raise(1230, &[&"sp_releaseapplock"]));
+    };
     let (server, spid) = (host.server, host.spid);
     let mut w = host.world.lock();
     let s = &mut w.servers[server];
     let database = s.database(&call.name.database).map_or(MASTER, |d| d.id);
-    if s.unlock(database, &resource, spid) {
+    let name = LockName { database, principal, resource };
+    if s.unlock(&name, spid) {
         return Ok(code(0));
     }
-    Ok(Returned { code: -999, outputs: vec![], errors: vec![raise(1223, &[&"public", &resource])] })
+    let shown = text(call, "@DbPrincipal").unwrap_or_else(|| "public".into());
+    invalid(raise(1223, &[&shown, &name.resource]))
 }
 
 /// sp_addextendedproperty and its kin, on databases.

@@ -4,7 +4,8 @@
 //! The order matters: first the lock, then the expiry, then the owner, then the state. What was checked
 //! before waiting is worth nothing. The lock is an application lock in `master`, named after the database as
 //! `sys.databases` spells it (`sp_getapplock` compares binary: `MGC` and `mgc` would be two locks), and
-//! nobody waits for it: a second executor must not queue a mutation behind a restore of 40 minutes.
+//! nobody waits for it: a second executor must not queue a mutation behind a restore of 40 minutes. It belongs to
+//! `db_owner` of `master`, which only administrators are: under `public` any login could hold the pool up with it.
 //!
 //! `RAISERROR` does not end a batch, so each is followed by RETURN; its arguments must be variables; names
 //! never stand in its format, where a `%` would count.
@@ -29,8 +30,18 @@ SELECT @lock = N'persistentchat.io/' + d.name FROM sys.databases AS d WHERE d.na
 IF @lock IS NULL BEGIN RAISERROR(N'PCHAT|NODB|%s', 16, 11, @db); RETURN; END;
 SET @owner = @lock + N'/owner';
 SET @story = @lock + N'/journal';
-EXEC @rc = sys.sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'public';
-IF @rc IS NULL OR @rc < 0 BEGIN RAISERROR(N'PCHAT|LOCKED|sp_getapplock returned %d', 16, 12, @rc); RETURN; END;
+EXEC @rc = sys.sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'db_owner';
+IF @rc IS NULL OR @rc < 0
+BEGIN
+  SELECT TOP (1) @m = N'session ' + CONVERT(nvarchar(12), s.session_id) + N' of ' + ISNULL(s.program_name, N'an unknown program')
+         + N' on ' + ISNULL(s.host_name, N'an unknown host') + N' holds the lock'
+    FROM sys.dm_tran_locks AS l JOIN sys.dm_exec_sessions AS s ON s.session_id = l.request_session_id
+   WHERE l.resource_type = N'APPLICATION' AND l.request_status = N'GRANT'
+     AND CHARINDEX(N':[' + LEFT(@lock, 32) + N']:', l.resource_description) > 0 ORDER BY s.session_id;
+  IF @m IS NULL SET @m = N'sp_getapplock returned ' + ISNULL(CONVERT(nvarchar(12), @rc), N'nothing');
+  SET @m = LEFT(@m, 300);
+  RAISERROR(N'PCHAT|LOCKED|%s', 16, 12, @m); RETURN;
+END;
 ";
 
 /// Second half: not too late by the far end's own clock; and who owns the pool.
@@ -92,7 +103,7 @@ IF @@ERROR <> 0 RETURN;
 
 /// Last: frees the lock after success. After an error the connection is closed instead.
 pub const UNLOCK: &str = r"
-EXEC sys.sp_releaseapplock @Resource = @lock, @LockOwner = N'Session', @DbPrincipal = N'public';
+EXEC sys.sp_releaseapplock @Resource = @lock, @LockOwner = N'Session', @DbPrincipal = N'db_owner';
 ";
 
 /// The database is waiting for log: RESTORING, or in STANDBY. Declares `@standby`.

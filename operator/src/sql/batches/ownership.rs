@@ -44,7 +44,7 @@ DECLARE @lock nvarchar(255), @owner sysname, @head nvarchar(100);
 SELECT @lock = N'persistentchat.io/' + d.name FROM sys.databases AS d WHERE d.name = @db;
 SET @owner = @lock + N'/owner';
 SET @head = N'{"epoch":"' + @epoch + N'",';
-SELECT APPLOCK_MODE(N'public', @lock, N'Session') AS mode,
+SELECT APPLOCK_MODE(N'db_owner', @lock, N'Session') AS mode,
        (SELECT COUNT(*) FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @owner
            AND LEFT(CONVERT(nvarchar(3700), e.value), LEN(@head)) = @head) AS owned;
 "#,

@@ -40,8 +40,7 @@ BEGIN
      AND CHARINDEX(N':[' + LEFT(@lock, 32) + N']:', l.resource_description) > 0 ORDER BY s.session_id;
   IF @m IS NULL SET @m = N'sp_getapplock returned ' + ISNULL(CONVERT(nvarchar(12), @rc), N'nothing');
   SET @m = LEFT(@m, 300);
-  RAISERROR(N'PCHAT|LOCKED|%s', 16, 12, @m); RETURN;
-END;
+  RAISERROR(N'PCHAT|LOCKED|%s', 16, 12, @m); RETURN; END;
 ";
 
 /// Second half: not too late by the far end's own clock; and who owns the pool.

@@ -15,6 +15,7 @@ mod seen;
 pub mod status;
 mod steps;
 mod stop;
+mod table;
 pub mod words;
 
 use jiff::Timestamp;
@@ -31,6 +32,7 @@ pub use self::live::Live;
 pub use self::record::{AppliedLog, Record, StepRecord};
 pub use self::seen::{observed, planned};
 pub use self::stop::{changed, interrupted, not_enforced, still_running, stop};
+pub use self::table::decision_table;
 pub use self::words::Paint;
 use crate::far_end::{ActError, Progress};
 use crate::observe::HOME;

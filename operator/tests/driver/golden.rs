@@ -196,6 +196,11 @@ fn the_page_of_reasons_lists_what_can_be_told() {
     held("../docs/reasons.md", &report::status::reasons());
 }
 
+#[test]
+fn the_page_of_the_decision_table_is_the_table() {
+    held("../docs/decision-table.md", &report::decision_table());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_comes_back_to_a_stop_says_that_another_began_it() {
     let (_, mut outcome) = told(&World::new(gap()), Paint(false)).await;

@@ -13,6 +13,8 @@ mod probes;
 mod publish;
 mod stored;
 pub mod teller;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 //! The stages are modules that know only what stands to their left; `reconcile` calls them in turn.
 
 pub mod act;
+pub mod brake;
 pub mod cli;
 pub mod controller;
 pub mod far_end;

@@ -12,6 +12,7 @@ mod crashes;
 mod executors;
 mod far_ends;
 mod forced;
+mod logins;
 mod order;
 mod other_side;
 mod prefixes;

@@ -12,7 +12,7 @@ use super::batch::Kept;
 use super::{BUDGET, Failure, Task};
 use crate::far_end::{ActError, Done, Progress};
 use crate::observe::Ends;
-use crate::powershell::{IDLE, Trouble, cmdlets, failure, remedy, run};
+use crate::powershell::{IDLE, Trouble, cmdlets, remedy};
 use crate::sql::batches::guard::Warrant;
 use crate::sql::batches::ownership::{free, hold};
 
@@ -30,7 +30,7 @@ impl Task<'_> {
             let warrant = self.warrant(BUDGET)?;
             let lock = self.hold_lock(&warrant).await?;
             (self.progress)(Progress::Doing(format!("{} is running", command.name)));
-            let outcome = run(&mut session, &command, within).await;
+            let outcome = ends.shell.run(&mut session, &command, within).await;
             let kept = self.free_lock(lock, &warrant).await;
             match outcome {
                 Err(Trouble::Unknown(detail)) => {
@@ -39,7 +39,7 @@ impl Task<'_> {
                 Err(Trouble::Silent(detail) | Trouble::Unusable(detail)) => {
                     Err(ActError::NotSent { target: shell.clone(), detail })
                 }
-                Ok(outcome) => match failure(&command.name, &outcome) {
+                Ok(outcome) => match ends.shell.failure(&command.name, &outcome) {
                     Some((code, what)) => {
                         let remedy = remedy(&code, &what).to_owned();
                         Err(ActError::Failed { target: shell.clone(), code, what, remedy })
@@ -57,7 +57,7 @@ impl Task<'_> {
             // The next cmdlet is near, and a session takes a Lync Server seconds to open.
             Ok(_) => *self.actor.shell.lock().await = Some((session, Instant::now())),
             // An abandoned session ends by itself when its idle time is over.
-            Err(_) => drop(session.close(Instant::now() + ends.deadlines.connect).await),
+            Err(_) => ends.shell.close(session, ends.deadlines.connect).await,
         }
         ran
     }
@@ -70,7 +70,7 @@ impl Task<'_> {
                 return Ok(session);
             }
             // It is of no use any more, whether its end is confirmed or not.
-            let _ = session.close(Instant::now() + deadlines.connect).await;
+            shell.close(session, deadlines.connect).await;
         }
         shell.open(deadlines.connect, deadlines.cmdlet).await
     }

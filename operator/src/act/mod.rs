@@ -70,7 +70,7 @@ impl Actor {
         // One that is still being opened, or does not close, is ended by the far end later: nothing depends on it.
         let Ok(mut kept) = timeout(within, self.shell.lock()).await else { return };
         if let Some((session, _)) = kept.take() {
-            let _ = session.close(Instant::now() + within).await;
+            self.ends.shell.close(session, within).await;
         }
     }
 
@@ -256,7 +256,8 @@ impl Task<'_> {
             Failure::Server(error) => match error.refusal() {
                 Some(refusal) => ActError::Refused { target, refusal },
                 None => {
-                    let told = explain(&error);
+                    let mut told = explain(&error);
+                    told.what = self.target.credentials.hide(&told.what);
                     let code = error.number.to_string();
                     ActError::Failed { target, code, what: told.what, remedy: told.remedy }
                 }

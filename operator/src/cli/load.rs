@@ -6,7 +6,7 @@ use pchat_crds::manifest::{self, Manifest, Source};
 
 use super::Look;
 use crate::observe::Ends;
-use crate::validate::{Hosts, validate};
+use crate::validate::{Hosts, Installation, validate};
 
 /// What was read.
 pub struct Loaded {
@@ -24,6 +24,7 @@ pub fn load(look: &Look) -> Result<Loaded, Vec<String>> {
         problems.extend(mistakes);
         Hosts::default()
     });
+    let here = Installation::of_a_run(hosts);
     let sources: Vec<Source> = look.files.iter().map(|file| Source::from(file.as_str())).collect();
     let manifest = match manifest::load(&sources) {
         Ok(manifest) => Some(manifest),
@@ -32,7 +33,7 @@ pub fn load(look: &Look) -> Result<Loaded, Vec<String>> {
             None
         }
     };
-    let validated = manifest.as_ref().and_then(|manifest| match validate(manifest, &hosts) {
+    let validated = manifest.as_ref().and_then(|manifest| match validate(manifest, &here) {
         Ok(validated) => Some(validated),
         Err(error) => {
             problems.extend(error.0.iter().map(ToString::to_string));

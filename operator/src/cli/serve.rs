@@ -11,6 +11,7 @@ use super::signals::{Running, listen};
 use super::{Exit, load};
 use crate::controller::{self, Options, Pod};
 use crate::reconcile::default_host;
+use crate::validate::Installation;
 
 /// What `run` can be told.
 #[derive(Debug, Args)]
@@ -92,7 +93,7 @@ impl Serve {
             lease: (!self.no_leader_election).then_some(self.lease),
             pod: Pod { namespace: self.pod_namespace, name: self.pod_name.unwrap_or_else(default_host) },
             listen: self.listen,
-            hosts,
+            here: Installation::of_a_cluster(hosts),
             at_once: self.at_once.into(),
         };
         let running = Running::default();

@@ -21,7 +21,7 @@ use super::stored::Stored;
 use crate::observe::Ends;
 use crate::report::status::Object;
 use crate::report::words::millis;
-use crate::validate::{Hosts, validate};
+use crate::validate::{Installation, validate};
 
 /// SHA-256: what is as large as a spec with its Secrets is not kept for being compared.
 type Digest = [u8; 32];
@@ -78,14 +78,18 @@ pub async fn read(
     seen: &Seen,
     before: Option<&Declared>,
     client: &Client,
-    hosts: &Hosts,
+    here: &Installation,
 ) -> Result<Option<Declared>, kube::Error> {
     let Some(object) = &seen.object else { return Ok(None) };
     let spec = object.spec();
     let latched = before.and_then(|before| before.object.approval.as_ref());
     let look_at = object.annotations.get(annotation::RECONCILE_AT).cloned();
     let written = digest([&spec]);
+    let asked = before.is_some_and(|before| before.look_at != look_at);
     if let Some(before) = before.filter(|b| b.secrets == seen.secrets && b.spec == written) {
+        if let Some(ends) = before.ends.as_ref().ok().filter(|_| asked) {
+            ends.lift_brakes();
+        }
         return Ok(Some(Declared { object: about(object, latched), look_at, ..before.clone() }));
     }
     let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
@@ -101,11 +105,18 @@ pub async fn read(
             }));
         }
     }
+    let reached_by = digest(std::iter::once(&reached_at).chain(&made_from[1..]));
+    let ends = ends(object, &made_from, here);
+    // What a person has changed, or asks for, is tried at once. That the watch of Secrets was begun anew is nobody's wish.
+    let changed = before.is_some_and(|before| before.spec != written || before.reached_by != reached_by);
+    if let Some(ends) = ends.as_ref().ok().filter(|_| asked || changed) {
+        ends.lift_brakes();
+    }
     Ok(Some(Declared {
         object: about(object, latched),
-        ends: ends(object, &made_from, hosts),
+        ends,
         spec: written,
-        reached_by: digest(std::iter::once(&reached_at).chain(&made_from[1..])),
+        reached_by,
         look_at,
         secrets: seen.secrets,
     }))
@@ -142,7 +153,7 @@ fn about(object: &Stored, latched: Option<&ApprovalStatus>) -> Object {
     }
 }
 
-fn ends(object: &Stored, made_from: &[Value], hosts: &Hosts) -> Result<Arc<Ends>, Vec<String>> {
+fn ends(object: &Stored, made_from: &[Value], here: &Installation) -> Result<Arc<Ends>, Vec<String>> {
     let [spec, secrets @ ..] = made_from else { return Err(vec!["The object has no spec.".into()]) };
     let pool = json!({
         "apiVersion": "persistentchat.io/v1alpha1",
@@ -157,7 +168,7 @@ fn ends(object: &Stored, made_from: &[Value], hosts: &Hosts) -> Result<Arc<Ends>
         let problems = error.problems.iter();
         problems.map(|problem| sentence(&problem.path, &problem.complaint.to_string())).collect::<Vec<_>>()
     })?;
-    validate(&manifest, hosts).map(Arc::new).map_err(|problems| {
+    validate(&manifest, here).map(Arc::new).map_err(|problems| {
         problems.0.iter().map(|problem| sentence(&problem.field, &problem.expected)).collect()
     })
 }

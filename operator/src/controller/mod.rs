@@ -32,7 +32,7 @@ use self::bounded::Limits;
 use self::lease::{Heard, Leadership};
 use self::metrics::Metrics;
 use crate::reconcile::Interrupt;
-use crate::validate::Hosts;
+use crate::validate::Installation;
 
 /// The annotations that are commands.
 pub mod annotation {
@@ -76,8 +76,8 @@ pub struct Options {
     pub pod: Pod,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
-    /// Addresses that are used before name resolution.
-    pub hosts: Hosts,
+    /// What holds for every pool.
+    pub here: Installation,
     /// How many pools are acted on at the same time.
     pub at_once: usize,
 }

@@ -78,9 +78,9 @@ impl Worker {
                 return None;
             }
             let seen = self.seen.borrow_and_update().clone();
-            let (client, hosts) = (&self.context.client, &self.context.options.hosts);
+            let (client, here) = (&self.context.client, &self.context.options.here);
             // On the heap for as long as it lasts: a pool at rest would pay for its room.
-            let read = Box::pin(declared::read(&seen, self.latest.as_deref(), client, hosts));
+            let read = Box::pin(declared::read(&seen, self.latest.as_deref(), client, here));
             let read = tokio::select! {
                 read = answered(read) => read,
                 () = self.term.wait() => return None,

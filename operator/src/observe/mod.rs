@@ -51,6 +51,14 @@ pub struct Ends {
     pub deadlines: Deadlines,
 }
 
+impl Ends {
+    /// A person wants refused logins to be tried again now.
+    pub fn lift_brakes(&self) {
+        self.targets.values().for_each(|target| target.credentials.brake.lift());
+        self.shell.brake.lift();
+    }
+}
+
 /// The far end's clock, as it was told with the latest state.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -208,7 +216,7 @@ impl Observer {
     pub async fn close(self) {
         let Observer { shell, shell_memory, ends, .. } = self;
         drop(shell);
-        shell_memory.lock().await.close(ends.deadlines.connect).await;
+        shell_memory.lock().await.close(&ends.shell, ends.deadlines.connect).await;
     }
 
     /// The far end's clock, once it was heard.

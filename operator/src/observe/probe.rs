@@ -79,7 +79,8 @@ async fn ask(
         }
     };
     if let Some(error) = &answer.error {
-        let told = explain(error);
+        let mut told = explain(error);
+        told.what = target.credentials.hide(&told.what);
         if denied(error) {
             return Some(Look::Denied(told.what));
         }
@@ -159,7 +160,7 @@ impl Series {
             Ok(value) => Fact::Known { value, source, at },
             Err(why) => Fact::Unknown { why, source, at },
         };
-        let login = target.credentials.user.clone();
+        let login = target.credentials.shown.clone();
         InstanceFacts { contact: self.contact(at, &reached), at, login, state }
     }
 }
@@ -167,6 +168,7 @@ impl Series {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::brake::Brake;
     use crate::sql::target::{Credentials, Encryption, Endpoint, Secret};
 
     fn at(second: i64) -> Timestamp {
@@ -179,7 +181,12 @@ mod tests {
             host: "sql-ks1".into(),
             address: None,
             endpoint: Endpoint::Port(1433),
-            credentials: Credentials { user: "pchat".into(), password: Secret::new("x") },
+            credentials: Credentials {
+                user: "pchat".into(),
+                password: Secret::new("x"),
+                shown: "pchat".into(),
+                brake: Brake::default(),
+            },
             encryption: Encryption::Required,
             ca_pem: None,
         }

@@ -11,7 +11,7 @@ use pchat_planner::pool::Pool;
 use pchat_psrp::{Command, Outcome, Session, Value};
 use tokio::time::Instant;
 
-use super::{IDLE, Shell, Trouble, cmdlets, failure, remedy, run};
+use super::{IDLE, Shell, Trouble, cmdlets, remedy};
 use crate::observe::probe::{Reached, Series};
 use crate::sql::target::Deadlines;
 
@@ -41,10 +41,9 @@ pub struct Memory {
 impl Memory {
     /// Closes the session that the last look left. An abandoned one lives on at the far end until its idle
     /// time is over.
-    pub async fn close(&mut self, within: Duration) {
+    pub async fn close(&mut self, shell: &Shell, within: Duration) {
         if let Some((session, _)) = self.session.take() {
-            // The far end ends it by itself later: nothing depends on it.
-            let _ = session.close(Instant::now() + within).await;
+            shell.close(session, within).await;
         }
     }
 
@@ -68,7 +67,7 @@ impl Shell {
     ) -> ShellFacts {
         let fresh = memory.session.as_ref().is_some_and(|(_, used)| used.elapsed() < IDLE);
         if !fresh {
-            memory.close(deadlines.connect).await;
+            memory.close(self, deadlines.connect).await;
         }
         // A kept session may have died since, which proves nothing: then a new one is asked.
         if let Some((session, _)) = memory.session.take()
@@ -102,7 +101,7 @@ impl Shell {
         memory: &mut Memory,
         at: Timestamp,
     ) -> Option<ShellFacts> {
-        let mut asking = Asking { session: &mut session, deadlines, at, host: &self.host, broken: false };
+        let mut asking = Asking { session: &mut session, deadlines, at, shell: self, broken: false };
         let known =
             memory.last.take().filter(|(_, whole)| part != Part::All && whole.elapsed() < WHOLE_EVERY);
         let (mut facts, mut whole) = match known {
@@ -154,26 +153,26 @@ struct Asking<'a> {
     session: &'a mut Session,
     deadlines: &'a Deadlines,
     at: Timestamp,
-    host: &'a str,
+    shell: &'a Shell,
     /// The session can't be used any more.
     broken: bool,
 }
 
 impl Asking<'_> {
     async fn ask(&mut self, command: &Command) -> Result<Outcome, String> {
-        let outcome = run(self.session, command, self.deadlines.cmdlet).await;
+        let outcome = self.shell.run(self.session, command, self.deadlines.cmdlet).await;
         let outcome = outcome.map_err(|trouble| {
             self.broken = true;
             trouble.detail().to_owned()
         })?;
-        match failure(&command.name, &outcome) {
+        match self.shell.failure(&command.name, &outcome) {
             None => Ok(outcome),
             Some((id, what)) => Err(format!("{what} {}", remedy(&id, &what))),
         }
     }
 
     fn fact<T>(&self, command: &str, read: Result<T, String>) -> Fact<T> {
-        let source = format!("{command} on {}", self.host);
+        let source = format!("{command} on {}", self.shell.host);
         match read {
             Ok(value) => Fact::Known { value, source, at: self.at },
             Err(why) => Fact::Unknown { why, source, at: self.at },

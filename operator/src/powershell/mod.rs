@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use pchat_psrp::{Auth, Command, Endpoint, Error, ErrorRecord, Outcome, Security, Session};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::brake::{Brake, hide};
 use crate::sql::connect::SILENCE;
 
 /// Windows disconnects an idle session after about two minutes; well before that a new one is opened.
@@ -37,6 +38,10 @@ pub struct Shell {
     pub security: Security,
     /// Who logs in.
     pub auth: Auth,
+    /// How sentences name the account: not everybody who reads them may read the Secret.
+    pub shown: String,
+    /// What holds for this account on this host after it was refused.
+    pub brake: Brake,
 }
 
 /// Why a command was not run, or what is not known of it.
@@ -55,17 +60,6 @@ impl Trouble {
     pub fn detail(&self) -> &str {
         match self {
             Trouble::Silent(detail) | Trouble::Unusable(detail) | Trouble::Unknown(detail) => detail,
-        }
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        let detail = format!("{error}.");
-        match error {
-            Error::OutcomeUnknown { .. } => Trouble::Unknown(detail),
-            Error::Unreachable { .. } => Trouble::Silent(detail),
-            _ => Trouble::Unusable(detail),
         }
     }
 }
@@ -95,12 +89,63 @@ impl Shell {
                 security: self.security.clone(),
                 auth: self.auth.clone(),
             };
+            let leave = match timeout_at(deadline, self.brake.leave()).await {
+                Ok(leave) => leave.map_err(Trouble::Unusable)?,
+                Err(_) => {
+                    return Err(Trouble::Unusable(format!("{} lets nobody in in time.", self.display())));
+                }
+            };
             match Session::open(&endpoint, deadline).await {
-                Ok(session) => return Ok(session),
-                Err(error) => last = Some(Trouble::from(error)),
+                Ok(session) => {
+                    leave.accepted();
+                    return Ok(session);
+                }
+                Err(error) => last = Some(self.trouble(&error)),
             }
         }
         Err(last.unwrap_or_else(|| Trouble::Unusable(self.unresolved("it has no address"))))
+    }
+
+    /// Runs one command in an open session.
+    pub async fn run(
+        &self,
+        session: &mut Session,
+        command: &Command,
+        within: Duration,
+    ) -> Result<Outcome, Trouble> {
+        let ran = session.invoke(command, Instant::now() + within).await;
+        // A session makes new connections, and each of them logs in.
+        ran.map_err(|error| self.trouble(&error))
+    }
+
+    /// Closes a session. What does not close the far end ends by itself later: nothing depends on it.
+    pub async fn close(&self, session: Session, within: Duration) {
+        if let Err(error) = session.close(Instant::now() + within).await {
+            self.trouble(&error);
+        }
+    }
+
+    /// What an error means here. One that turns the account down is remembered.
+    fn trouble(&self, error: &Error) -> Trouble {
+        match error {
+            Error::Authentication { host, method, cause, turned_down, .. } => {
+                let why = format!("{host} refused {} ({method}): {cause}.", self.shown);
+                Trouble::Unusable(if *turned_down { self.brake.refused(&why) } else { why })
+            }
+            Error::OutcomeUnknown { .. } => Trouble::Unknown(self.hide(&format!("{error}."))),
+            Error::Unreachable { .. } => Trouble::Silent(format!("{error}.")),
+            _ => Trouble::Unusable(self.hide(&format!("{error}."))),
+        }
+    }
+
+    /// The errors of an outcome as one sentence with error ids, if it has any.
+    pub fn failure(&self, command: &str, outcome: &Outcome) -> Option<(String, String)> {
+        failure(command, outcome).map(|(id, what)| (id, self.hide(&what)))
+    }
+
+    /// A text of the far end with the account as sentences name it.
+    fn hide(&self, text: &str) -> String {
+        hide(text, self.auth.user(), &self.shown)
     }
 
     async fn is_silent(&self, addr: SocketAddr, within: Duration) -> Option<String> {
@@ -133,13 +178,7 @@ impl Shell {
     }
 }
 
-/// Runs one command in an open session.
-pub async fn run(session: &mut Session, command: &Command, within: Duration) -> Result<Outcome, Trouble> {
-    Ok(session.invoke(command, Instant::now() + within).await?)
-}
-
-/// The errors of an outcome as one sentence with error ids, if it has any.
-pub fn failure(command: &str, outcome: &Outcome) -> Option<(String, String)> {
+fn failure(command: &str, outcome: &Outcome) -> Option<(String, String)> {
     if outcome.is_clean() {
         return None;
     }

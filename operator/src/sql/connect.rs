@@ -35,6 +35,10 @@ pub const SILENCE: Duration = Duration::from_secs(4);
 /// How long SQL Server Browser is asked alone before signs of life are looked for beside it.
 const BROWSER_ALONE: Duration = Duration::from_secs(1);
 
+/// Errors by which a server turns credentials down, each of which may count towards a lock-out: no login without Windows,
+/// unknown or wrong, disabled, locked out, expired, to be changed. A database that can't be opened (4060) is none of them.
+const REFUSED: [u32; 6] = [18452, 18456, 18470, 18486, 18487, 18488];
+
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
@@ -102,22 +106,38 @@ async fn connect_to(
         Endpoint::Instance(name) => find_port(target, address, name, deadlines.connect).await?,
     };
     let stream = open(target, SocketAddr::new(address, port), deadlines.connect).await?;
+    let brake = &target.credentials.brake;
+    let leave = match timeout(deadlines.login, brake.leave()).await {
+        Ok(leave) => leave.map_err(ConnectError::Unusable)?,
+        Err(_) => return Err(ConnectError::Unusable(hung(target, address, port, deadlines))),
+    };
     let (stream, allowance) = Bounded::new(stream, MOST_BYTES);
     // The driver must not be able to end the program, whatever a server sends.
     let login = AssertUnwindSafe(Client::connect(config(target, port), stream.compat_write())).catch_unwind();
     match timeout(deadlines.login, login).await {
-        Ok(Ok(Ok(client))) => Ok(Connection::new(client, allowance, &target.display)),
+        Ok(Ok(Ok(client))) => {
+            leave.accepted();
+            Ok(Connection::new(client, allowance, &target.display))
+        }
         Ok(Err(_)) => Err(ConnectError::Unusable(format!(
             "{} ({address}:{port}) sends what SQL Server never sends. Check what listens there.",
             target.display
         ))),
-        Ok(Ok(Err(error))) => Err(ConnectError::Unusable(login_failure(target, address, port, &error))),
-        Err(_) => Err(ConnectError::Unusable(format!(
-            "{} accepts connections on {address}:{port} but did not finish the login in {}. Check that SQL Server there is not hung and that nothing between intercepts the connection.",
-            target.display,
-            seconds(deadlines.login)
-        ))),
+        Ok(Ok(Err(error))) => {
+            let why = login_failure(target, address, port, &error);
+            let refused = matches!(&error, TdsError::Server(token) if REFUSED.contains(&token.code()));
+            Err(ConnectError::Unusable(if refused { leave.refused(&why) } else { why }))
+        }
+        Err(_) => Err(ConnectError::Unusable(hung(target, address, port, deadlines))),
     }
+}
+
+fn hung(target: &Target, address: IpAddr, port: u16, deadlines: &Deadlines) -> String {
+    format!(
+        "{} accepts connections on {address}:{port} but did not finish the login in {}. Check that SQL Server there is not hung and that nothing between intercepts the connection.",
+        target.display,
+        seconds(deadlines.login)
+    )
 }
 
 async fn open(target: &Target, to: SocketAddr, within: Duration) -> Result<TcpStream, ConnectError> {
@@ -248,7 +268,7 @@ fn login_failure(target: &Target, address: IpAddr, port: u16, error: &TdsError) 
     let Target { display, host, credentials, .. } = target;
     match error {
         TdsError::Server(token) => {
-            let (number, words, user) = (token.code(), token.message().trim(), &credentials.user);
+            let (number, words) = (token.code(), credentials.hide(token.message().trim()));
             let remedy = match number {
                 18452 => "Allow SQL Server authentication there, or use a SQL login.",
                 18456 => {
@@ -260,7 +280,7 @@ fn login_failure(target: &Target, address: IpAddr, port: u16, error: &TdsError) 
                 18401 | 18451 | 18461 => "Wait until the server has finished, or end the single-user mode.",
                 _ => "Check the login on that server.",
             };
-            format!("{display} refuses the login {user} (error {number}: {words}) {remedy}")
+            format!("{display} refuses the login {} (error {number}: {words}) {remedy}", credentials.shown)
         }
         TdsError::Tls(why) => {
             let lower = why.to_lowercase();

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::brake::Brake;
+
 /// A secret that no `Debug`, log line or error message shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -33,6 +35,17 @@ pub struct Credentials {
     pub user: String,
     /// Its password.
     pub password: Secret,
+    /// How sentences name the login: not everybody who reads them may read the Secret.
+    pub shown: String,
+    /// What holds for this login at this server after it was refused.
+    pub brake: Brake,
+}
+
+impl Credentials {
+    /// A text of the server with the login's name as sentences name it.
+    pub fn hide(&self, text: &str) -> String {
+        crate::brake::hide(text, &self.user, &self.shown)
+    }
 }
 
 /// What of the conversation is encrypted.

@@ -5,6 +5,7 @@
 //! problems at once. Nothing is connected to, and nothing out of a Secret is ever in a message.
 
 mod hosts;
+mod installation;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -14,11 +15,12 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use pchat_crds as crds;
 use pchat_crds::manifest::Place;
-use pchat_crds::{Manifest, PersistentChatPoolSpec, Secrets, SqlServer};
+use pchat_crds::{Manifest, PersistentChatPoolSpec, SqlServer};
 use pchat_planner::pool as planner;
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
 pub use self::hosts::{Hosts, HostsError};
+pub use self::installation::Installation;
 use crate::observe::Ends;
 use crate::sql::target::{Credentials, Deadlines, Encryption, Endpoint, Secret, Target};
 
@@ -50,10 +52,10 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Makes it ready. `hosts` overrides name resolution.
-pub fn validate(manifest: &Manifest, hosts: &Hosts) -> Result<Ends, Problems> {
+/// Makes it ready to be worked with by this installation.
+pub fn validate(manifest: &Manifest, here: &Installation) -> Result<Ends, Problems> {
     let spec = &manifest.pool.spec;
-    let mut found = Found { manifest, problems: Vec::new() };
+    let mut found = Found { manifest, here, problems: Vec::new() };
     let mut targets = BTreeMap::new();
     for side in [Side::Primary, Side::Backup] {
         let site = spec.site(crd_side(side));
@@ -63,12 +65,12 @@ pub fn validate(manifest: &Manifest, hosts: &Hosts) -> Result<Ends, Problems> {
             let Some(server) = server else { continue };
             let field =
                 format!("spec.{side}.{}", if partner == Partner::Mirror { "mirror" } else { "database" });
-            if let Some(target) = target(spec, &server, &manifest.secrets, hosts, &field, &mut found) {
+            if let Some(target) = target(spec, &server, &field, &mut found) {
                 targets.insert(InstanceId { side, partner }, Arc::new(target));
             }
         }
     }
-    let shell = shell::target(&spec.management_shell, &manifest.secrets, hosts, &mut found);
+    let shell = shell::target(&spec.management_shell, &mut found);
     match shell {
         Some(shell) if found.problems.is_empty() => {
             Ok(Ends { pool: pool(spec), targets, shell, deadlines: deadlines(&spec.deadlines) })
@@ -80,6 +82,7 @@ pub fn validate(manifest: &Manifest, hosts: &Hosts) -> Result<Ends, Problems> {
 /// The problems so far.
 struct Found<'a> {
     manifest: &'a Manifest,
+    here: &'a Installation,
     problems: Vec<Problem>,
 }
 
@@ -117,11 +120,10 @@ impl Found<'_> {
 fn target(
     spec: &PersistentChatPoolSpec,
     server: &SqlServer,
-    secrets: &Secrets,
-    hosts: &Hosts,
     field: &str,
     found: &mut Found<'_>,
 ) -> Option<Target> {
+    let Found { manifest: Manifest { secrets, .. }, here, .. } = *found;
     let access = spec.sql_access(server);
     let login = found.take(&format!("{field}.credentials"), secrets.login(&access.credentials));
     let authority = secrets.authority(access.ca.as_ref(), Some(&access.credentials));
@@ -131,15 +133,22 @@ fn target(
     let instance =
         planner::Instance { host: host.clone(), instance: server.instance.as_ref().map(ToString::to_string) };
     let (login, ca_pem) = (login?, ca_pem?);
+    let endpoint = match (&server.instance, server.port) {
+        (Some(name), _) => Endpoint::Instance(name.to_string()),
+        (None, port) => Endpoint::Port(port.unwrap_or(DEFAULT_PORT)),
+    };
+    let place = format!("sql {host} {endpoint:?}");
     Some(Target {
         display: instance.to_string(),
-        address: hosts.address(&host),
+        address: here.hosts.address(&host),
         host,
-        endpoint: match (&server.instance, server.port) {
-            (Some(name), _) => Endpoint::Instance(name.to_string()),
-            (None, port) => Endpoint::Port(port.unwrap_or(DEFAULT_PORT)),
+        endpoint,
+        credentials: Credentials {
+            brake: here.brakes.of(&place, &login.username, login.password.as_bytes()),
+            shown: here.shown(&login.username, &access.credentials),
+            user: login.username,
+            password: Secret::new(login.password),
         },
-        credentials: Credentials { user: login.username, password: Secret::new(login.password) },
         encryption: match access.encryption {
             crds::Encryption::Required => Encryption::Required,
             crds::Encryption::LoginOnly => Encryption::LoginOnly,

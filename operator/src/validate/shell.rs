@@ -1,17 +1,13 @@
 //! Where the management shell is, and how to get in.
 
-use pchat_crds::{Authentication, ManagementShell, Secrets};
+use pchat_crds::{Authentication, ManagementShell, Manifest, Secrets};
 use pchat_psrp::{Auth, Security};
 
-use super::{Found, Hosts};
+use super::Found;
 use crate::powershell::Shell;
 
-pub(super) fn target(
-    declared: &ManagementShell,
-    secrets: &Secrets,
-    hosts: &Hosts,
-    found: &mut Found<'_>,
-) -> Option<Shell> {
+pub(super) fn target(declared: &ManagementShell, found: &mut Found<'_>) -> Option<Shell> {
+    let Found { manifest: Manifest { secrets, .. }, here, .. } = *found;
     const FIELD: &str = "spec.managementShell";
     let place = place(declared.uri.as_str());
     if place.is_none() {
@@ -27,14 +23,29 @@ pub(super) fn target(
     let authority = found.authorities(&format!("{FIELD}.ca"), authority);
     let Place { tls, host, port, path } = place?;
     let (auth, authority) = (auth?, authority?);
+    let place = format!("shell {host} {port}");
+    let brake = match &auth {
+        Auth::Negotiate { user, password } | Auth::Basic { user, password } => {
+            here.brakes.of(&place, user, password.as_bytes())
+        }
+        Auth::Certificate { certificate, .. } => here.brakes.of(&place, "", certificate),
+        other => here.brakes.of(&place, other.user(), &[]),
+    };
+    let shown = match (&auth, credentials) {
+        (Auth::Negotiate { user, .. } | Auth::Basic { user, .. }, Some(secret)) => here.shown(user, secret),
+        (_, Some(secret)) => format!("the credentials of Secret {secret}"),
+        (other, None) => other.user().to_owned(),
+    };
     Some(Shell {
-        address: hosts.address(&host),
+        address: here.hosts.address(&host),
         host,
         port,
         path,
         configuration: declared.configuration_name.to_string(),
         security: if tls { Security::Https { ca: authority } } else { Security::Http },
         auth,
+        shown,
+        brake,
     })
 }
 

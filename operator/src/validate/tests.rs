@@ -3,6 +3,11 @@ use pchat_crds::manifest::{Source, load};
 use super::*;
 use crate::powershell::Shell;
 
+/// A run from the command line.
+fn run() -> Installation {
+    Installation::of_a_run(Hosts::default())
+}
+
 fn example(files: &[&str]) -> Manifest {
     let sources: Vec<Source> = files
         .iter()
@@ -25,7 +30,7 @@ fn text(manifest: &str, edit: impl Fn(String) -> String) -> Manifest {
 #[test]
 fn an_example_becomes_the_planners_pool_and_four_targets() {
     let hosts = Hosts::parse("h", "10.2.0.1 sql-ks1.contoso.com fe-ks1.contoso.com").expect("a good file");
-    let ends = validate(&text("failover.yaml", |text| text), &hosts).expect("valid");
+    let ends = validate(&text("failover.yaml", |text| text), &Installation::of_a_run(hosts)).expect("valid");
     assert_eq!(ends.pool.active, Side::Backup);
     assert_eq!(ends.pool.mode, planner::Mode::Enforce);
     assert_eq!(ends.pool.database, "mgc");
@@ -51,7 +56,7 @@ fn an_example_becomes_the_planners_pool_and_four_targets() {
 #[test]
 fn nothing_out_of_a_secret_is_in_what_is_printed_of_the_ends() {
     let manifest = example(&["pool.yaml", "pool-secrets.yaml"]);
-    let ends = validate(&manifest, &Hosts::default()).expect("valid");
+    let ends = validate(&manifest, &run()).expect("valid");
     let password =
         ends.targets[&InstanceId::new(Side::Backup, Partner::Database)].credentials.password.clone();
     assert!(password.reveal().len() > 3);
@@ -67,7 +72,7 @@ fn every_example_is_ready_to_work_with() {
         &["low-latency.yaml", "pool-secrets.yaml"],
     ] {
         let manifest = example(files);
-        assert!(validate(&manifest, &Hosts::default()).is_ok(), "{files:?}");
+        assert!(validate(&manifest, &run()).is_ok(), "{files:?}");
     }
 }
 
@@ -89,7 +94,7 @@ fn a_certificate_that_is_none_is_told_with_its_field_for_every_server() {
         Source::Text { name: "broken.yaml".into(), text: broken.into() },
     ])
     .expect("a good manifest");
-    let problems = validate(&manifest, &Hosts::default()).expect_err("no certificate").0;
+    let problems = validate(&manifest, &run()).expect_err("no certificate").0;
     let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
     assert_eq!(
         fields,
@@ -115,7 +120,7 @@ fn a_form_of_authentication_that_this_build_lacks_is_bad_input() {
         text.replace("authentication: Negotiate", "authentication: Kerberos")
             .replace("    credentials: {secretRef: {name: pchat-shell}}", "")
     });
-    let problems = validate(&manifest, &Hosts::default()).expect_err("no Kerberos").0;
+    let problems = validate(&manifest, &run()).expect_err("no Kerberos").0;
     assert_eq!(problems.len(), 1);
     assert!(problems[0].expected.contains("--features kerberos"), "{}", problems[0]);
     let line = problems[0].place.line;

@@ -9,7 +9,7 @@ use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress
 use pchat_operator::observe::{Ends, HOME};
 use pchat_operator::real::RealFarEnd;
 use pchat_operator::sql::target::Target;
-use pchat_operator::validate::{Hosts, validate};
+use pchat_operator::validate::{Hosts, Installation, validate};
 use pchat_planner::facts::{Facts, InstanceFacts, InstanceState};
 use pchat_planner::journal::{Epoch, Phase, Run, Transition};
 use pchat_planner::plan::{Action, Next, Plan, StepId};
@@ -45,7 +45,8 @@ pub async fn with(more: &str) -> Bench {
     println!("lab seed {}", lab.seed());
     let manifest = load(&[Source::Path(dir.path().join("pool.yaml"))]).unwrap_or_else(|e| panic!("{e:?}"));
     let hosts = std::fs::read_to_string(dir.path().join("hosts")).unwrap();
-    let mut ends = validate(&manifest, &Hosts::parse("hosts", &hosts).unwrap()).unwrap();
+    let mut ends =
+        validate(&manifest, &Installation::of_a_run(Hosts::parse("hosts", &hosts).unwrap())).unwrap();
     ends.pool.active = Side::Backup;
     ends.deadlines.connect = Duration::from_millis(1500);
     Bench { lab, ends, _dir: dir }

@@ -9,7 +9,7 @@ use pchat_operator::sql::batches::{Batch, log_shipping, ownership, recover, rest
 use pchat_operator::sql::connect::{PROGRAM, connect};
 use pchat_operator::sql::connection::{Answer, Connection};
 use pchat_operator::sql::refusal::RefusalCode;
-use pchat_operator::sql::target::{Credentials, Secret};
+use pchat_operator::sql::target::Secret;
 use pchat_planner::facts::Secondary;
 use pchat_planner::journal::{Epoch, Transition};
 use pchat_planner::lsn::{Fork, Lsn, Position};
@@ -221,7 +221,8 @@ async fn no_batch_is_carried_out_late_for_a_stranger_beside_another_or_in_a_tran
 async fn the_lock_of_the_pool_is_for_administrators_alone() {
     let site = Site::quiet().await;
     let mut target = site.bench.target(HOME).clone();
-    target.credentials = Credentials { user: "pchat_service".into(), password: Secret::new("Chat-Pa55w.rd") };
+    target.credentials.user = "pchat_service".into();
+    target.credentials.password = Secret::new("Chat-Pa55w.rd");
     let mut anybody = connect(&target, &site.bench.ends.deadlines).await.unwrap();
     let mut take = async |principal: &str| {
         let hold = Batch::new("ByHand").then(&format!(

@@ -4,4 +4,5 @@
 mod acting;
 mod bench;
 mod guards;
+mod logins;
 mod looking;

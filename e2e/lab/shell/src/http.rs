@@ -1,6 +1,7 @@
 //! One HTTP connection: who is on it, and whether what it carries is sealed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -113,7 +114,10 @@ impl Connection {
             // Over http a password would travel in clear.
             "basic" if options.basic && self.tls => match auth::basic(&options.accounts, blob) {
                 Some(account) => Sender::User(account.full_name()),
-                None => Sender::Challenge(self.unauthorized(None)),
+                None => {
+                    self.shells.refused.fetch_add(1, Ordering::Relaxed);
+                    Sender::Challenge(self.unauthorized(None))
+                }
             },
             "negotiate" => match self.step(&mut login, blob) {
                 Ok(Step::Continue(token)) => {
@@ -127,6 +131,7 @@ impl Connection {
                 }
                 Err(reason) => {
                     tracing::debug!(reason, "login refused");
+                    self.shells.refused.fetch_add(1, Ordering::Relaxed);
                     *login = Login::default();
                     Sender::Challenge(self.unauthorized(None))
                 }

@@ -87,6 +87,11 @@ impl Server {
         Ok(Self { shells: Arc::new(Shells::new(options, cmdlets)), tls })
     }
 
+    /// How often credentials were turned down.
+    pub fn refused_logins(&self) -> u64 {
+        self.shells.refused.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Serves connections until the listener fails; dropping the future cuts them. Shells and their pipelines
     /// live on, as they do on Windows.
     ///

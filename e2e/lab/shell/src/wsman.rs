@@ -1,6 +1,7 @@
 //! The operations of remote shells: Create, Command, Send, Receive, Signal, Delete (MS-WSMV 3.1.4).
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ const IDLE: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Shells {
     pub options: Options,
     pub cmdlets: Arc<dyn Cmdlets>,
+    /// Credentials that were turned down.
+    pub refused: AtomicU64,
     shells: Mutex<HashMap<String, Arc<Shell>>>,
 }
 
@@ -46,7 +49,7 @@ struct Request {
 
 impl Shells {
     pub(crate) fn new(options: Options, cmdlets: Arc<dyn Cmdlets>) -> Self {
-        Self { options, cmdlets, shells: Mutex::new(HashMap::new()) }
+        Self { options, cmdlets, refused: AtomicU64::new(0), shells: Mutex::new(HashMap::new()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Shell>>> {

@@ -18,6 +18,7 @@ use std::time::Duration;
 /// The orders, for people.
 pub const HELP: &str = "\
 status | ledger | timeline | statements HOST   state and truth as JSON
+logins HOST                                    how many logins HOST has refused, as JSON
 mark                                           counts (timeline, mutations) start again here
 kill site primary|backup | kill host HOST      power off: silence; 'stop host HOST' refuses connections instead
 kill-during-backup primary|backup              the serving server of a site dies with its site halfway through a log backup
@@ -47,6 +48,7 @@ damage HOST suspect|recovery-pending|offline|online
 runbook 1..7                                   a step of the printed runbook, done by hand
 drop-log-shipping HOST
 forget-history HOST                            the clean-up of backup and restore history took all of it
+refuse-login HOST NUMBER                       the operator's login is refused with NUMBER (18456, 18486 ...); 0 for taken
 promote-mirror primary|backup                  the mirror takes over with all it acknowledged
 force-service primary|backup                   the mirror takes over with a new recovery fork
 agent HOST on|off                              SQL Server Agent
@@ -69,6 +71,15 @@ pub async fn carry_out(lab: &Arc<Inner>, line: &str) -> Result<Value, String> {
         ["statements", host] => {
             let w = lab.world.lock();
             Ok(status::statements(&w.servers[server(&w, host)?]))
+        }
+        ["logins", host] => {
+            let w = lab.world.lock();
+            let refused = match server(&w, host) {
+                Ok(at) => w.servers[at].refused_logins,
+                Err(_) if *host == w.scenario.shell.host => lab.shell.refused_logins(),
+                Err(none) => return Err(none),
+            };
+            Ok(json!({ "refused": refused }))
         }
         ["mark"] => {
             lab.world.lock().timeline.mark();
@@ -213,6 +224,17 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
             let at = server(w, host)?;
             w.servers[at].history.restores.clear();
             format!("{host}: no restore is on record")
+        }
+        ["refuse-login", host, error] => {
+            let (at, error) = (server(w, host)?, number(error)?);
+            let name = w.scenario.sql_login.name.clone();
+            let refused_with = i32::try_from(error).ok().filter(|n| *n > 0);
+            w.servers[at]
+                .logins
+                .iter_mut()
+                .filter(|l| l.name == name)
+                .for_each(|l| l.refused_with = refused_with);
+            format!("{host}: {name} is refused with {error}")
         }
         ["promote-mirror", side_name] | ["force-service", side_name] => {
             let mirror = w.mirror_of(side(side_name)?).ok_or("that side has no mirror")?;

@@ -7,7 +7,8 @@ use super::LabHost;
 use super::values::{from_wire, from_wire_type, to_wire, wire_type};
 use crate::net::Network;
 use crate::world::Shared;
-use crate::world::instance::Statement;
+use crate::world::error::raise;
+use crate::world::instance::{Login as Known, Statement};
 use pchat_tds::{Admission, Connection, Engine, Login, Message, Refusal, Request, Responder};
 use pchat_tsql::host::{Boxed, Sink};
 use pchat_tsql::{Event, RpcParameter, SqlError, Ty};
@@ -28,16 +29,22 @@ impl LabEngine {
     }
 
     fn checked(&self, login: &Login) -> Result<(), Refusal> {
-        let w = self.world.lock();
-        let known = w.servers[self.server].logins.iter().find(|l| l.name.eq_ignore_ascii_case(&login.user));
-        match known {
+        let mut w = self.world.lock();
+        let server = &mut w.servers[self.server];
+        let known = server.logins.iter().find(|l| l.name.eq_ignore_ascii_case(&login.user));
+        let checked = match known {
+            Some(Known { name, refused_with: Some(number), .. }) => {
+                Err(Refusal(vec![message(&raise(*number, &[name, &""]))]))
+            }
             Some(l) if l.disabled => {
                 let text = SqlError::new(18470, &[&l.name, &""]);
                 Err(Refusal(vec![message(&text)]))
             }
             Some(l) if l.password == login.password => Ok(()),
             _ => Err(Refusal::bad_login(&login.user)),
-        }
+        };
+        server.refused_logins += u64::from(checked.is_err());
+        checked
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Login {
     pub password: String,
     pub sysadmin: bool,
     pub disabled: bool,
+    /// The error that it is refused with, whatever its password: locked out, expired, to be changed.
+    pub refused_with: Option<i32>,
 }
 
 /// What a session is executing.
@@ -116,6 +118,8 @@ pub struct Instance {
     pub version: (i32, i32, i32),
     pub started: Timestamp,
     pub logins: Vec<Login>,
+    /// Logins that were refused.
+    pub refused_logins: u64,
     pub databases: Vec<Database>,
     pub sessions: BTreeMap<i32, Session>,
     pub locks: Vec<AppLock>,
@@ -157,6 +161,7 @@ impl Instance {
             version,
             started,
             logins: vec![],
+            refused_logins: 0,
             databases: system,
             sessions: BTreeMap::new(),
             locks: vec![],

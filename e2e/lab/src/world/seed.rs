@@ -80,6 +80,7 @@ impl World {
                 password: password.to_owned(),
                 sysadmin,
                 disabled: false,
+                refused_with: None,
             };
             let l = &self.scenario.sql_login;
             server.logins = vec![

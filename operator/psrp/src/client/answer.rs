@@ -40,7 +40,7 @@ pub(super) fn soap(headers: &HeaderMap) -> bool {
         .is_some_and(|v| v.to_ascii_lowercase().starts_with("application/soap+xml"))
 }
 
-pub(super) fn likely_cause(endpoint: &Endpoint) -> String {
+fn likely_cause(endpoint: &Endpoint) -> String {
     match &endpoint.auth {
         Auth::Negotiate { .. } => {
             "check user name and password, and that the account is not locked or expired; over \
@@ -54,12 +54,23 @@ pub(super) fn likely_cause(endpoint: &Endpoint) -> String {
     }
 }
 
+/// It saw the credentials and turned them down.
+pub(super) fn turned_down(endpoint: &Endpoint) -> Error {
+    authentication(endpoint, likely_cause(endpoint), true)
+}
+
+/// There was no way to show it the credentials.
 pub(super) fn refusal(endpoint: &Endpoint, cause: String) -> Error {
+    authentication(endpoint, cause, false)
+}
+
+pub(super) fn authentication(endpoint: &Endpoint, cause: String, turned_down: bool) -> Error {
     Error::Authentication {
         host: endpoint.host.clone(),
         user: endpoint.auth.user().to_owned(),
         method: endpoint.auth.method(),
         cause,
+        turned_down,
     }
 }
 

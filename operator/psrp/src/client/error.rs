@@ -90,6 +90,9 @@ pub enum Error {
         method: &'static str,
         /// What it said, or what is likely.
         cause: String,
+        /// Whether it turned the credentials down, which may count towards a lock-out of the account; otherwise they were not
+        /// even sent.
+        turned_down: bool,
     },
     /// The far end answered with a fault: no such configuration, access denied, quota.
     #[error("{host} refused to {doing} on the session configuration {configuration}: {fault}")]

@@ -114,7 +114,8 @@ impl Auth {
         }
     }
 
-    fn user(&self) -> &str {
+    /// The account, as it is written.
+    pub fn user(&self) -> &str {
         match self {
             Self::Negotiate { user, .. } | Self::Basic { user, .. } => user,
             Self::Certificate { .. } => "the client certificate",

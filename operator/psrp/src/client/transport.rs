@@ -17,8 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{
-    broken, challenge, http, likely_cause, offered, offers, protocol, reason, refusal, silent, soap,
-    tls_error,
+    broken, challenge, http, offered, offers, protocol, reason, refusal, silent, soap, tls_error, turned_down,
 };
 use super::auth::NtlmContext;
 use super::{Auth, Endpoint, Error, tls};
@@ -144,8 +143,10 @@ impl Connection {
         principal: Option<String>,
         binding: Option<Vec<u8>>,
     ) -> Result<(), Error> {
+        use super::answer::authentication;
         use super::auth::kerberos::KerberosContext;
-        let refused = |cause: String| refusal(endpoint, cause);
+        // A key that the KDC does not take counts there.
+        let refused = |cause: String| authentication(endpoint, cause, true);
         let host = endpoint.host.clone();
         let first = tokio::task::spawn_blocking(move || {
             KerberosContext::new(principal.as_deref(), &host, binding.as_deref())
@@ -174,7 +175,7 @@ impl Connection {
         match self.send_token(endpoint, scheme, token).await? {
             (_, true) => Ok(None),
             (Some(answer), false) => Ok(Some(answer)),
-            (None, false) => Err(refusal(endpoint, likely_cause(endpoint))),
+            (None, false) => Err(turned_down(endpoint)),
         }
     }
 
@@ -273,7 +274,7 @@ impl Connection {
         }
         match status {
             StatusCode::UNAUTHORIZED if offers(&headers, endpoint.auth.method()) => {
-                Err(refusal(endpoint, likely_cause(endpoint)).into())
+                Err(turned_down(endpoint).into())
             }
             StatusCode::UNAUTHORIZED => {
                 Err(refusal(endpoint, format!("it offers {}", offered(&headers))).into())

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use self::api::{Answer, Server};
 use super::*;
 use crate::reconcile::{Interrupter, interrupts};
+use crate::validate::Hosts;
 
 /// A controller that leads, until it is dropped or stopped.
 struct Led {
@@ -26,7 +27,7 @@ fn lead(server: &Server) -> Led {
         lease: None,
         pod: Pod { namespace: "pchat-system".into(), name: "pchat-operator-0".into() },
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        hosts: Hosts::default(),
+        here: Installation::of_a_cluster(Hosts::default()),
         at_once: 4,
     };
     let context = Arc::new(Context {

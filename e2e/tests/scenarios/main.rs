@@ -13,6 +13,7 @@ mod executors;
 mod far_ends;
 mod forced;
 mod logins;
+mod odd_ends;
 mod order;
 mod other_side;
 mod prefixes;

@@ -83,7 +83,7 @@ impl Planner<'_> {
             }
             StepId::QuiesceLogShipping => here(self.quiesce()),
             StepId::CopyBackups => {
-                let job = e.copy_helps()?.copy_job.id;
+                let job = e.copy_helps()?.id;
                 here(Next::Run(id, Action::StartCopy { job }))
             }
             StepId::ApplyLogs => self.apply(),
@@ -106,8 +106,10 @@ impl Planner<'_> {
                 let transition = Transition { evidence: Some(shipping(e, s)), ..open.next() };
                 Next::Run(id, Action::QuiesceLogShipping { secondary: s.id, transition })
             }
-            (_, _, Some(s)) => self.wait(id, stops::job_running(&s.restore_job), None),
-            (_, _, None) => self.wait(id, "log shipping is being looked at again".into(), None),
+            (_, _, Some(Secondary { restore_job: Some(job), .. })) => {
+                self.wait(id, stops::job_running(job), None)
+            }
+            _ => self.wait(id, "log shipping is being looked at again".into(), None),
         }
     }
 
@@ -126,7 +128,10 @@ impl Planner<'_> {
             None => &[],
         };
         if !links.is_empty() {
-            if e.db.standby && !e.state.sessions.is_empty() && e.asked(StepId::DisconnectSessions).is_none() {
+            if e.db.in_standby()
+                && !e.state.sessions.is_empty()
+                && e.asked(StepId::DisconnectSessions).is_none()
+            {
                 return Some((
                     Next::Run(StepId::DisconnectSessions, Action::DisconnectSessions),
                     StepId::DisconnectSessions,
@@ -150,11 +155,19 @@ impl Planner<'_> {
             return Some((self.told(row, Some(id)), id));
         }
         if e.closed() {
-            return if e.db.user_access != UserAccess::Multi {
-                Some((Next::Run(id, Action::SetMultiUser), id))
-            } else {
-                Some((Next::Blocked(stops::database_unusable(e, "is ONLINE but read-only")), id))
+            let why = match (e.db.user_access, e.db.read_only) {
+                (UserAccess::Single | UserAccess::Restricted, _) => {
+                    return Some((Next::Run(id, Action::SetMultiUser), id));
+                }
+                (UserAccess::Unknown, _) => {
+                    "is ONLINE, and the server does not tell who may connect (user_access is NULL)"
+                }
+                (_, None) => {
+                    "is ONLINE, and the server does not tell whether read-only (is_read_only is NULL)"
+                }
+                _ => "is ONLINE but read-only",
             };
+            return Some((Next::Blocked(stops::database_unusable(e, why)), id));
         }
         if let Some(restore) = e.state.restore.as_ref() {
             return Some((self.wait(id, stops::restore_running(e, restore), None), id));
@@ -264,7 +277,7 @@ impl Planner<'_> {
         let (Some(s), Some(open)) = (&e.state.secondary, e.open) else {
             return self.wait(id, "log shipping is being looked at again".into(), None);
         };
-        if let Some(job) = [&s.copy_job, &s.restore_job].into_iter().find(|j| j.running) {
+        if let Some(job) = s.jobs().find(|j| j.running) {
             return self.wait(id, stops::job_running(job), None);
         }
         let evidence =
@@ -302,11 +315,14 @@ impl Planner<'_> {
 fn shipping(e: &Evidence, s: &Secondary) -> Shipping {
     let position = e.db.position.as_ref().ok();
     Shipping {
-        source: crate::pool::LogSource { share: s.share.clone(), folder: s.folder.clone() },
+        source: e
+            .source
+            .clone()
+            .unwrap_or_else(|| crate::pool::LogSource { share: s.share.clone(), folder: s.folder.clone() }),
         secondary_id: s.id,
         primary_server: s.primary_server.clone(),
-        copy_job: s.copy_job.id,
-        restore_job: s.restore_job.id,
+        copy_job: s.copy_job.as_ref().map(|j| j.id),
+        restore_job: s.restore_job.as_ref().map(|j| j.id),
         last_copied: s.last_copied.clone(),
         last_restored: s.last_restored.clone(),
         redo: position.map(|p| p.lsn),

@@ -65,13 +65,18 @@ pub(crate) fn judge(facts: &Facts, db: &Database, open: Option<&Transition>) -> 
             Copy::Unusable("is a mirror or waits for its partner: remove mirroring there first".into())
         }
         DatabaseState::Restoring => Copy::Restoring,
-        DatabaseState::Online if db.standby => Copy::Restoring,
+        DatabaseState::Online if db.in_standby() => Copy::Restoring,
+        // A copy that waits for log and one that was recovered are ONLINE alike: which it is decides everything.
+        DatabaseState::Online if db.standby.is_none() => {
+            Copy::Unusable("is ONLINE, and the server does not tell whether in STANDBY".into())
+        }
         DatabaseState::Online => online(facts, db, open),
         DatabaseState::Recovering => Copy::Recovering,
         DatabaseState::RecoveryPending => Copy::Unusable("is RECOVERY_PENDING".into()),
         DatabaseState::Suspect => Copy::Unusable("is SUSPECT".into()),
         DatabaseState::Emergency => Copy::Unusable("is in EMERGENCY".into()),
         DatabaseState::Offline => Copy::Unusable("is OFFLINE".into()),
+        DatabaseState::Unknown => Copy::Unusable("is in a state that the server does not tell".into()),
     }
 }
 

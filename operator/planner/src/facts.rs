@@ -152,6 +152,8 @@ pub enum DatabaseState {
     Emergency,
     /// 6
     Offline,
+    /// NULL, or a number that the documentation does not have.
+    Unknown,
 }
 
 /// `sys.databases.user_access`.
@@ -163,6 +165,8 @@ pub enum UserAccess {
     Single,
     /// 2
     Restricted,
+    /// NULL, or a number that the documentation does not have.
+    Unknown,
 }
 
 /// The chat database on one instance.
@@ -172,10 +176,10 @@ pub struct Database {
     pub name: String,
     /// State.
     pub state: DatabaseState,
-    /// `is_in_standby`: ONLINE and read-only between two restores.
-    pub standby: bool,
-    /// `is_read_only`.
-    pub read_only: bool,
+    /// `is_in_standby`: ONLINE and read-only between two restores; `None`: the server does not tell.
+    pub standby: Option<bool>,
+    /// `is_read_only`; `None`: the server does not tell.
+    pub read_only: Option<bool>,
     /// Who may connect.
     pub user_access: UserAccess,
     /// Next log record needed; `Err` says why it is not known. NULL is unknown, never "nothing to apply".
@@ -189,9 +193,14 @@ pub struct Database {
 }
 
 impl Database {
-    /// ONLINE for users: not between two restores and not read-only.
+    /// ONLINE for users: not known to be between two restores.
     pub fn serves(&self) -> bool {
-        self.state == DatabaseState::Online && !self.standby
+        self.state == DatabaseState::Online && !self.in_standby()
+    }
+
+    /// Known to be between two restores, and readable.
+    pub fn in_standby(&self) -> bool {
+        self.standby == Some(true)
     }
 }
 
@@ -213,6 +222,8 @@ pub enum Role {
     Principal,
     /// 2
     Mirror,
+    /// NULL, or a number that the documentation does not have.
+    Unknown,
 }
 
 /// `sys.database_mirroring.mirroring_state`.
@@ -232,12 +243,19 @@ pub enum MirroringState {
     Unsynchronized,
     /// Another number.
     Other(u8),
+    /// NULL.
+    Unknown,
 }
 
 impl MirroringState {
     /// Both ends are up and talk to each other.
     pub fn is_connected(self) -> bool {
         matches!(self, Self::Synchronizing | Self::PendingFailover | Self::Synchronized)
+    }
+
+    /// Both ends are up and talk to each other, or that is not known.
+    pub fn may_be_connected(self) -> bool {
+        self.is_connected() || matches!(self, Self::Other(_) | Self::Unknown)
     }
 }
 
@@ -276,8 +294,8 @@ pub struct Job {
     pub id: Uuid,
     /// Name, for a person.
     pub name: String,
-    /// Whether its schedules count.
-    pub enabled: bool,
+    /// Whether its schedules count; `None`: the server does not tell.
+    pub enabled: Option<bool>,
     /// Whether it runs now.
     pub running: bool,
     /// Outcome of its last finished run, if any: when it ended, and the error if it failed.
@@ -291,16 +309,16 @@ pub struct Secondary {
     pub id: Uuid,
     /// The primary that it names.
     pub primary_server: String,
-    /// UNC path of the backups.
+    /// UNC path of the backups; empty: not told.
     pub share: String,
-    /// Folder that they are copied to.
+    /// Folder that they are copied to; empty: not told.
     pub folder: String,
     /// The monitor; dropping log shipping asks it.
     pub monitor_server: String,
-    /// Copy job.
-    pub copy_job: Job,
-    /// Restore job.
-    pub restore_job: Job,
+    /// Copy job; `None`: msdb has no such job any more.
+    pub copy_job: Option<Job>,
+    /// Restore job, likewise.
+    pub restore_job: Option<Job>,
     /// Last file copied, as msdb has it.
     pub last_copied: Option<String>,
     /// Last file restored, as msdb has it.
@@ -309,10 +327,33 @@ pub struct Secondary {
     pub shared: bool,
 }
 
+impl Secondary {
+    /// Its jobs, as far as msdb has them: copy first.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.copy_job.iter().chain(&self.restore_job)
+    }
+
+    /// Which of its jobs are gone, in words.
+    pub fn jobs_gone(&self) -> Option<&'static str> {
+        match (&self.copy_job, &self.restore_job) {
+            (Some(_), Some(_)) => None,
+            (None, Some(_)) => Some("copy job"),
+            (Some(_), None) => Some("restore job"),
+            (None, None) => Some("copy and restore jobs"),
+        }
+    }
+
+    /// Where its files are, if it tells.
+    pub fn source(&self) -> Option<crate::pool::LogSource> {
+        let told = !self.share.is_empty() && !self.folder.is_empty();
+        told.then(|| crate::pool::LogSource { share: self.share.clone(), folder: self.folder.clone() })
+    }
+}
+
 /// A session on the chat database.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Session {
-    /// `spid`.
+    /// `spid`; 0: not told.
     pub id: i32,
     /// Client host, as it calls itself.
     pub host: String,
@@ -325,7 +366,7 @@ pub struct Session {
 /// A running RESTORE or BACKUP.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunningRestore {
-    /// `session_id`.
+    /// `session_id`; 0: not told.
     pub session: i32,
     /// `command`, for example `RESTORE LOG`.
     pub command: String,

@@ -53,10 +53,12 @@ pub struct Evidence {
     pub secondary_id: Uuid,
     /// Server that log shipping names as the primary; not always the one that wrote the last file.
     pub primary_server: String,
-    /// Copy job.
-    pub copy_job: Uuid,
-    /// Restore job.
-    pub restore_job: Uuid,
+    /// Copy job, where msdb had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_job: Option<Uuid>,
+    /// Restore job, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_job: Option<Uuid>,
     /// `last_copied_file`, when it was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_copied: Option<String>,

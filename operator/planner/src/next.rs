@@ -157,6 +157,11 @@ impl Planner<'_> {
                     out.push((reason, stops::store_sentence(why)));
                 }
             }
+            if let (Copy::Restoring, Some(s)) = (&e.copy, &e.state.secondary)
+                && let Some(jobs) = s.jobs_gone()
+            {
+                out.push((Reason::LogShippingIncomplete, stops::jobs_gone(e, jobs)));
+            }
         }
         if e.copy.is_recovered()
             && let Some(id) = e.other.serves
@@ -315,7 +320,7 @@ impl Planner<'_> {
     fn call_off(&self) -> Plan {
         let e = &self.e;
         let Some(open) = e.open else { return self.steady_primary() };
-        let idle = e.state.secondary.as_ref().filter(|s| !s.copy_job.enabled || !s.restore_job.enabled);
+        let idle = e.state.secondary.as_ref().filter(|s| s.jobs().any(|j| j.enabled != Some(true)));
         let resumes = !e.copy.is_online();
         let steps = telling::call_off_steps(e, idle.is_some() && resumes);
         let act = |id, action| (Next::Run(id, action), Some(id));

@@ -130,14 +130,15 @@ impl OtherSide {
             self.serves.get_or_insert(id);
             return false;
         }
-        if let Some(session) = db.mirroring.as_ref().filter(|m| m.role == Role::Mirror) {
+        // A partner that does not serve and does not tell its role is taken for the mirror that it may be.
+        if let Some(session) = db.mirroring.as_ref().filter(|m| m.role != Role::Principal) {
             let sentence = format!(
                 "{name} answers as the mirror of {mgc} and may hold messages that were never shipped; recovering the backup \
                  gives them up"
             );
             seen.push(format!("{mgc} on {name} is a mirror"));
             self.hazard(Reason::MirrorHoldsCommits, id, sentence);
-            if session.state.is_connected() {
+            if session.state.may_be_connected() {
                 let sentence =
                     format!("{name} is connected to its principal: that is alive, and may serve users");
                 self.hazard(Reason::PrimaryMayBeAlive, id, sentence);
@@ -152,6 +153,7 @@ impl OtherSide {
             DatabaseState::Restoring => "RESTORING",
             DatabaseState::Offline => "OFFLINE",
             DatabaseState::Online => "in STANDBY",
+            DatabaseState::Unknown => "in a state that the server does not tell",
         };
         match db.state {
             DatabaseState::Suspect | DatabaseState::RecoveryPending | DatabaseState::Emergency => {
@@ -164,7 +166,7 @@ impl OtherSide {
             }
             _ => self.alive(id, format!("{name} answers, and {mgc} there is {word}"), seen),
         }
-        db.state != DatabaseState::Recovering
+        !matches!(db.state, DatabaseState::Recovering | DatabaseState::Unknown)
     }
 
     fn alive(&mut self, id: InstanceId, what: String, seen: &mut Vec<String>) {

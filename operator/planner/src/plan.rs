@@ -247,11 +247,13 @@ pub enum Reason {
     MirrorShareNeeded,
     /// The new mirror does not answer, or its session does not synchronise.
     MirrorUnavailable,
+    /// A job of log shipping was deleted: what it would have brought is read on the share.
+    LogShippingIncomplete,
 }
 
 impl Reason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Reason; 28] = [
+    pub const ALL: [Reason; 29] = [
         Reason::PlannedSwitchoverNeeded,
         Reason::MirrorHoldsCommits,
         Reason::PrimaryDamaged,
@@ -280,6 +282,7 @@ impl Reason {
         Reason::LogShippingShared,
         Reason::MirrorShareNeeded,
         Reason::MirrorUnavailable,
+        Reason::LogShippingIncomplete,
     ];
 }
 

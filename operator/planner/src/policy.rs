@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::chain::{self, Course};
 use crate::copy::{self, Copy};
-use crate::facts::{Database, Facts, InstanceState, PoolState};
+use crate::facts::{Database, Facts, InstanceState, PoolState, Secondary};
 use crate::journal::{Run, Transition};
 use crate::lsn::Position;
 use crate::other_side::OtherSide;
@@ -377,8 +377,7 @@ impl<'a> Evidence<'a> {
 }
 
 fn source(pool: &Pool, state: &InstanceState, open: Option<&Transition>) -> Option<LogSource> {
-    let discovered =
-        state.secondary.as_ref().map(|s| LogSource { share: s.share.clone(), folder: s.folder.clone() });
+    let discovered = state.secondary.as_ref().and_then(Secondary::source);
     let recorded = || open.and_then(|t| t.evidence.as_ref()).map(|e| e.source.clone());
     discovered.or_else(recorded).or_else(|| pool.log_source.clone())
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::chain::Course;
 use crate::copy::Copy;
-use crate::facts::{PoolState, Secondary, UserAccess};
+use crate::facts::{Job, PoolState, Secondary, UserAccess};
 use crate::next::{BACKUP, BACKUP_MIRROR};
 use crate::ownership::Ownership;
 use crate::plan::{Step, StepId, StepState};
@@ -36,7 +36,8 @@ impl Evidence<'_> {
     pub fn unquiesced(&self) -> Option<&Secondary> {
         let s = self.state.secondary.as_ref()?;
         let written = self.open.and_then(|t| t.evidence.as_ref()).is_some_and(|e| e.secondary_id == s.id);
-        (!written || s.copy_job.enabled || s.restore_job.enabled).then_some(s)
+        // What is not known to be disabled counts as enabled.
+        (!written || s.jobs().any(|j| j.enabled != Some(false))).then_some(s)
     }
 
     /// Files that are needed and not whole in the copy folder.
@@ -48,17 +49,17 @@ impl Evidence<'_> {
 
     /// Starting the copy job would help: it exists, is idle, was not asked already, did not run since the transition was opened, and
     /// there is something to copy. What it leaves is read on the share; a share that it can't reach must not make it loop.
-    pub fn copy_helps(&self) -> Option<&Secondary> {
-        let s = self.state.secondary.as_ref()?;
+    pub fn copy_helps(&self) -> Option<&Job> {
+        let job = self.state.secondary.as_ref()?.copy_job.as_ref()?;
         let opened = self.open?.opened;
-        let ran = s.copy_job.last_run.as_ref().is_some_and(|(ended, _)| *ended >= opened);
+        let ran = job.last_run.as_ref().is_some_and(|(ended, _)| *ended >= opened);
         let share_known = self.facts.backups.value().is_some_and(|b| b.share.value().is_some());
         (share_known
             && self.uncopied() > 0
-            && !s.copy_job.running
+            && !job.running
             && !ran
             && self.asked(StepId::CopyBackups).is_none())
-        .then_some(s)
+        .then_some(job)
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
         &db,
         "the copy is in STANDBY; a restore is never ended",
         "no reader is left".into(),
-        match (e.closed(), e.db.standby, e.state.sessions.len()) {
+        match (e.closed(), e.db.in_standby(), e.state.sessions.len()) {
             (true, ..) => by_outcome(),
             (_, false, _) => (Done, "a RESTORING database has no sessions".into()),
             (_, true, 0) => (Done, "no session reads it".into()),
@@ -253,17 +254,32 @@ fn quiesce(e: &Evidence) -> (StepState, String) {
         };
     };
     if e.unquiesced().is_some() {
-        let enabled: Vec<&String> =
-            [&s.copy_job, &s.restore_job].into_iter().filter(|j| j.enabled).map(|j| &j.name).collect();
+        let enabled: Vec<&String> = s.jobs().filter(|j| j.enabled != Some(false)).map(|j| &j.name).collect();
         return match enabled.is_empty() {
-            true => (Pending, "both jobs are disabled, but the evidence is not written".into()),
+            true => (Pending, format!("{}, but the evidence is not written", quiet_jobs(s))),
             false => (Pending, format!("enabled: {}", list(enabled))),
         };
     }
-    if s.restore_job.running {
-        return (Pending, format!("{} is still running; it is disabled, not stopped", s.restore_job.name));
+    if let Some(job) = s.restore_job.as_ref().filter(|j| j.running) {
+        return (Pending, format!("{} is still running; it is disabled, not stopped", job.name));
     }
-    (Done, "both jobs are disabled and the restore job is idle".into())
+    (
+        Done,
+        match s.jobs_gone() {
+            None => "both jobs are disabled and the restore job is idle".into(),
+            Some(_) => quiet_jobs(s),
+        },
+    )
+}
+
+/// Jobs of which none is enabled.
+fn quiet_jobs(s: &Secondary) -> String {
+    match (&s.copy_job, &s.restore_job) {
+        (Some(_), Some(_)) => "both jobs are disabled".into(),
+        (None, None) => "both jobs are gone".into(),
+        (Some(job), None) => format!("{} is disabled, the restore job is gone", job.name),
+        (None, Some(job)) => format!("{} is disabled, the copy job is gone", job.name),
+    }
 }
 
 fn copying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
@@ -276,13 +292,16 @@ fn copying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
     let line = match &e.state.secondary {
         _ if missing == 0 => (Done, "every applicable file is whole in the copy folder".into()),
         None => (Skipped, format!("{what}; the copy job is gone, they are read on the share")),
-        Some(s) if s.copy_job.running => (Pending, format!("{what}; {} is running", s.copy_job.name)),
-        Some(_) if e.copy_helps().is_some() => (Pending, what),
-        Some(s) => match s.copy_job.last_run.as_ref().map(|(_, r)| r) {
-            Some(Err(why)) => {
-                (Skipped, format!("{what}; {} failed ({why}), they are read on the share", s.copy_job.name))
-            }
-            _ => (Skipped, format!("{what}; they are read on the share")),
+        Some(s) => match &s.copy_job {
+            None => (Skipped, format!("{what}; the copy job is gone, they are read on the share")),
+            Some(job) if job.running => (Pending, format!("{what}; {} is running", job.name)),
+            Some(_) if e.copy_helps().is_some() => (Pending, what),
+            Some(job) => match job.last_run.as_ref().map(|(_, r)| r) {
+                Some(Err(why)) => {
+                    (Skipped, format!("{what}; {} failed ({why}), they are read on the share", job.name))
+                }
+                _ => (Skipped, format!("{what}; they are read on the share")),
+            },
         },
     };
     (line, progress)
@@ -334,13 +353,19 @@ fn open_end(course: &Course) -> String {
 
 fn recover(e: &Evidence) -> (StepState, String) {
     match &e.copy {
-        Copy::Restoring if e.db.standby => (Pending, format!("STANDBY at LSN {}", e.position_text())),
+        Copy::Restoring if e.db.in_standby() => (Pending, format!("STANDBY at LSN {}", e.position_text())),
         Copy::Restoring => (Pending, format!("RESTORING at LSN {}", e.position_text())),
         Copy::Recovering => (Pending, "RECOVERING".into()),
         Copy::Unusable(why) => (Pending, why.clone()),
         Copy::Unproved(why) if !e.closed() => (Pending, format!("ONLINE, but {why}")),
+        _ if e.db.user_access == UserAccess::Unknown => {
+            (Pending, "ONLINE, but the server does not tell who may connect".into())
+        }
         _ if e.db.user_access != UserAccess::Multi => (Pending, "ONLINE, but not multi-user".into()),
-        _ if e.db.read_only => (Pending, "ONLINE, but read-only".into()),
+        _ if e.db.read_only.is_none() => {
+            (Pending, "ONLINE, but the server does not tell whether read-only".into())
+        }
+        _ if e.db.read_only == Some(true) => (Pending, "ONLINE, but read-only".into()),
         Copy::Vouched => (Done, "ONLINE, and the journal vouches for it".into()),
         Copy::Delivered => (Done, "ONLINE, and the pool uses it".into()),
         Copy::Proved => (Done, "ONLINE, and a log backup ends where it was recovered".into()),

@@ -259,6 +259,15 @@ pub(crate) fn job_running(job: &Job) -> String {
     format!("job {} is still running; it is disabled and finishes in its own time", job.name)
 }
 
+pub(crate) fn jobs_gone(e: &Evidence, jobs: &str) -> String {
+    format!(
+        "Log shipping of {} on {} has no {jobs} any more. What is not copied is restored from the share; afterwards set log shipping \
+         up anew.",
+        e.db.name,
+        instance(e.pool, BACKUP)
+    )
+}
+
 pub(crate) fn restore_running(e: &Evidence, r: &RunningRestore) -> String {
     format!(
         "{} of {} runs in session {} on {}, at {} %",

@@ -33,6 +33,9 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
         Reason::PlannedSwitchoverNeeded => {
             format!("A failover is not forced while the other side serves: {}.", e.other.seen)
         }
+        Reason::LogShippingSourceUnknown if e.state.secondary.is_some() => format!(
+            "Log shipping of {db} on {here} does not tell its share and folder, and neither the journal nor the manifest does."
+        ),
         Reason::LogShippingSourceUnknown => format!(
             "Log shipping of {db} on {here} is gone, and neither the journal nor the manifest says where its files are."
         ),
@@ -169,8 +172,8 @@ pub(crate) fn call_off_steps(e: &Evidence, resume: bool) -> Vec<Step> {
                 None => "log shipping is gone: set it up again".into(),
                 Some(s) => format!(
                     "{} enabled of {}",
-                    [&s.copy_job, &s.restore_job].iter().filter(|j| j.enabled).count(),
-                    count(2, "job")
+                    s.jobs().filter(|j| j.enabled == Some(true)).count(),
+                    count(s.jobs().count(), "job")
                 ),
             },
         ),

@@ -71,7 +71,8 @@ fn what_was_approved_for_a_transition_is_over_with_it() {
 #[test]
 fn files_that_cannot_be_read_are_one_hazard_when_they_are_many() {
     let mut c = Case::disaster().owned().applied();
-    c.b().secondary.as_mut().unwrap().copy_job.last_run = Some((t(950), Err("denied".into())));
+    c.b().secondary.as_mut().unwrap().copy_job.as_mut().unwrap().last_run =
+        Some((t(950), Err("denied".into())));
     for i in 10..90 {
         let file = BackupFile { on_share: Some(Header::Unknown("denied".into())), in_folder: None };
         c.files().files.insert(name(i), file);

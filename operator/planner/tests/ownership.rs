@@ -93,7 +93,7 @@ fn turned_back_before_the_recovery_log_shipping_runs_again_first() {
     let Some(Action::ResumeLogShipping { transition, .. }) = action(&c.plan()).cloned() else { panic!() };
     assert!(transition.is_open(), "a crash before the jobs are enabled must leave somebody in charge");
     let s = c.b().secondary.as_mut().unwrap();
-    (s.copy_job.enabled, s.restore_job.enabled) = (true, true);
+    jobs(s).for_each(|j| j.enabled = Some(true));
     let Some(Action::ReleaseOwnership { transition }) = action(&c.plan()).cloned() else { panic!() };
     assert_eq!(transition.phase, Phase::CalledOff);
 }
@@ -176,7 +176,8 @@ fn the_copy_job_is_started_once_and_restoring_never_waits_for_it() {
     c.run.asked.push(Asked { transition, step: StepId::CopyBackups, at: t(1000) });
     assert!(matches!(c.plan().next, Next::Run(StepId::ApplyLogs, _)), "it starts in its own time");
     c.run.asked.clear();
-    c.b().secondary.as_mut().unwrap().copy_job.last_run = Some((t(950), Err("the share is dead".into())));
+    c.b().secondary.as_mut().unwrap().copy_job.as_mut().unwrap().last_run =
+        Some((t(950), Err("the share is dead".into())));
     assert!(matches!(c.plan().next, Next::Run(StepId::ApplyLogs, _)), "a failed run is not repeated");
 }
 
@@ -184,7 +185,7 @@ fn the_copy_job_is_started_once_and_restoring_never_waits_for_it() {
 fn readers_that_come_back_do_not_starve_the_restore() {
     let mut c = Case::disaster().owned();
     c.db().state = DatabaseState::Online;
-    c.db().standby = true;
+    c.db().standby = Some(true);
     c.b().sessions.push(Session { id: 60, host: "report".into(), program: "x".into(), login: "x".into() });
     assert!(matches!(c.plan().next, Next::Run(StepId::DisconnectSessions, _)));
     let transition = c.run.next_transition;

@@ -10,7 +10,7 @@ use pchat_planner::lsn::{Lsn, Position};
 use pchat_planner::plan::*;
 use pchat_planner::pool::Side;
 
-const STATES: [DatabaseState; 7] = [
+const STATES: [DatabaseState; 8] = [
     DatabaseState::Online,
     DatabaseState::Restoring,
     DatabaseState::Recovering,
@@ -18,6 +18,7 @@ const STATES: [DatabaseState; 7] = [
     DatabaseState::Suspect,
     DatabaseState::Emergency,
     DatabaseState::Offline,
+    DatabaseState::Unknown,
 ];
 
 fn moment(d: &mut Dice) -> Timestamp {
@@ -75,8 +76,10 @@ fn bend(c: &mut Case, d: &mut Dice) {
         6 => drop(c.facts.instances.remove(&who)),
         7 => drop(c.facts.instances.insert(who, silent(d.below(1200) as i64))),
         8 if who != B => {
-            let mut db = database(STATES[d.below(7) as usize]);
-            db.mirroring = [None, on(Role::Mirror), on(Role::Principal)][d.below(3) as usize].clone();
+            let mut db = database(STATES[d.below(8) as usize]);
+            db.standby = [Some(false), Some(false), None][d.below(3) as usize];
+            db.mirroring =
+                [None, on(Role::Mirror), on(Role::Principal), on(Role::Unknown)][d.below(4) as usize].clone();
             c.facts.instances.insert(who, answers("X", (d.below(5) > 0).then_some(db)));
         }
         9 => {
@@ -88,15 +91,24 @@ fn bend(c: &mut Case, d: &mut Dice) {
                 f.at = moment(d);
             }
         }
-        10 if has_db => c.db().state = STATES[d.below(7) as usize],
-        11 if has_db => c.db().standby = true,
+        10 if has_db => c.db().state = STATES[d.below(8) as usize],
+        11 if has_db => c.db().standby = [None, Some(true)][d.below(2) as usize],
         12 if has_db => {
             c.db().position = match d.below(3) {
                 0 => Err("NULL".into()),
                 _ => Ok(Position { lsn: lsn(d), fork: fork(A + u128::from(d.below(2))) }),
             }
         }
-        13 if answering => c.b().secondary = None,
+        13 if answering => {
+            let gone = d.below(4);
+            match c.b().secondary.as_mut() {
+                Some(s) if gone > 0 => {
+                    s.copy_job.take_if(|_| gone & 1 > 0);
+                    s.restore_job.take_if(|_| gone & 2 > 0);
+                }
+                _ => c.b().secondary = None,
+            }
+        }
         14 if answering => c.b().clock = moment(d),
         15 if answering => {
             if let Some(t) = c.b().journal.transition.as_mut() {

@@ -14,7 +14,7 @@ use pchat_planner::facts::{BackupKind, BackupSet, Header};
 use crate::sql::batches::files::{MOST_HEADERS, headers as headers_batch};
 use crate::sql::connection::{Answer, Connection, ServerError};
 use crate::sql::explain::{FileFault, explain, file_fault};
-use crate::sql::rows::{Misread, Record};
+use crate::sql::rows::{Misread, Record, if_told};
 
 /// Files this much older than the last one restored are not asked for. Their names tell it: two producers
 /// share a directory, and a day is more than their clocks can be apart.
@@ -208,9 +208,11 @@ fn fault(error: &ServerError) -> Verdict {
 fn sets(rows: &[Record], zone: Offset) -> Result<Verdict, Misread> {
     let mut sets = Vec::with_capacity(rows.len());
     for row in rows {
-        match set(row, zone)? {
-            Some(set) => sets.push(set),
-            None => return Ok(Verdict::Torn("the backup is unfinished (no LSNs in its header)".into())),
+        match set(row, zone) {
+            Ok(Some(set)) => sets.push(set),
+            Ok(None) => return Ok(Verdict::Torn("the backup is unfinished (no LSNs in its header)".into())),
+            // It may be whole: one column that is not told makes this file unknown, and neither torn nor the others.
+            Err(misread) => return Ok(Verdict::Unknown(format!("its header does not tell all ({misread})"))),
         }
     }
     if sets.is_empty() {
@@ -221,22 +223,20 @@ fn sets(rows: &[Record], zone: Offset) -> Result<Verdict, Misread> {
 
 /// `None`: unfinished. A row without error whose LSNs are NULL, named `*** INCOMPLETE ***`.
 fn set(row: &Record, zone: Offset) -> Result<Option<BackupSet>, Misread> {
-    let name = row.text("BackupName")?.unwrap_or_default();
-    let (Some(first_lsn), Some(last_lsn), Some(id)) =
-        (row.lsn("FirstLSN")?, row.lsn("LastLSN")?, row.guid("BackupSetGUID")?)
-    else {
-        return Ok(None);
-    };
-    let (Some(started), Some(finished)) =
-        (row.local_time("BackupStartDate", zone)?, row.local_time("BackupFinishDate", zone)?)
-    else {
-        return Ok(None);
-    };
-    if name == "*** INCOMPLETE ***" {
+    let (first_lsn, last_lsn) = (row.lsn("FirstLSN")?, row.lsn("LastLSN")?);
+    let unfinished = if_told(row.text("BackupName")).is_some_and(|name| name == "*** INCOMPLETE ***");
+    if unfinished || (first_lsn.is_none() && last_lsn.is_none()) {
         return Ok(None);
     }
+    fn told<T>(column: &str, value: Option<T>) -> Result<T, Misread> {
+        value.ok_or_else(|| Misread::new(column, "is NULL"))
+    }
+    let (first_lsn, last_lsn) = (told("FirstLSN", first_lsn)?, told("LastLSN", last_lsn)?);
+    let started = told("BackupStartDate", row.local_time("BackupStartDate", zone)?)?;
+    let finished = told("BackupFinishDate", row.local_time("BackupFinishDate", zone)?)?;
     Ok(Some(BackupSet {
-        id,
+        // Documented to be NULL at times; it only tells sets apart.
+        id: if_told(row.guid("BackupSetGUID")).unwrap_or_default(),
         position: u16::try_from(row.need_int("Position")?)
             .map_err(|_| Misread::new("Position", "is out of range"))?,
         kind: match row.need_int("BackupType")? {
@@ -255,8 +255,8 @@ fn set(row: &Record, zone: Offset) -> Result<Option<BackupSet>, Misread> {
         fork_point: row.lsn("ForkPointLSN")?,
         started,
         finished,
-        server: row.text("ServerName")?.unwrap_or_default(),
-        size: u64::try_from(row.int("BackupSize")?.unwrap_or(0)).unwrap_or(0),
+        server: if_told(row.text("ServerName")).unwrap_or_else(|| "an unnamed server".to_owned()),
+        size: if_told(row.int("BackupSize")).and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
     }))
 }
 

@@ -17,7 +17,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use pchat_planner::facts::{Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, ShellFacts};
+use pchat_planner::facts::{
+    Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, Secondary, ShellFacts,
+};
 use pchat_planner::pool::{InstanceId, LogSource, Partner, Pool, Side};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -309,8 +311,7 @@ fn base_name(path: &str) -> String {
 fn wanted(pool: &Pool, state: &InstanceState, zone: Offset) -> Option<Wanted> {
     let open = state.journal.transition.as_ref().filter(|t| t.is_open());
     let evidence = open.and_then(|t| t.evidence.as_ref());
-    let discovered =
-        state.secondary.as_ref().map(|s| LogSource { share: s.share.clone(), folder: s.folder.clone() });
+    let discovered = state.secondary.as_ref().and_then(Secondary::source);
     let certain = discovered.is_some();
     let source =
         discovered.or_else(|| evidence.map(|e| e.source.clone())).or_else(|| pool.log_source.clone())?;

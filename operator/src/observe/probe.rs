@@ -89,7 +89,7 @@ async fn ask(
             told.what, told.remedy
         )));
     }
-    Some(match state::read(&answer) {
+    Some(match state::read(&answer, database) {
         Ok(read) => {
             *kept = Some(connection);
             Look::Read(Box::new(read))

@@ -1,7 +1,7 @@
 //! Reads the answer of the state batch into [`InstanceState`].
 //!
-//! What is NULL is unknown with its reason, never zero or no; what does not fit is an error that names the
-//! column.
+//! What is NULL, or does not fit, is unknown by itself, never zero or no, and takes nothing else along. Only without the clock,
+//! or without a set of the answer, nothing can be said at all.
 
 use jiff::tz::Offset;
 use jiff::{Timestamp, civil};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::sql::batches::state::SETS;
 use crate::sql::connection::Answer;
-use crate::sql::rows::{Misread, Record, Set, zone};
+use crate::sql::rows::{Misread, Record, Set, if_told, zone};
 
 /// The state, and what else the look brought.
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ pub struct Read {
     pub zone: Offset,
 }
 
-/// Reads a whole answer.
-pub fn read(answer: &Answer) -> Result<Read, Misread> {
+/// Reads a whole answer to the question about `asked`, the chat database.
+pub fn read(answer: &Answer, asked: &str) -> Result<Read, Misread> {
     let set = |name: &str| -> Result<&Set, Misread> {
         let at = SETS.iter().position(|s| *s == name).unwrap_or(usize::MAX);
         answer
@@ -40,31 +40,31 @@ pub fn read(answer: &Answer) -> Result<Read, Misread> {
     let zone = zone(server.need_int("seconds_ahead")?)
         .ok_or_else(|| Misread::new("seconds_ahead", "is no time zone"))?;
 
-    let restored = one(set("restore_file")?)?.map(|r| last_restored(r, zone)).transpose()?.flatten();
-    let mirroring = one(set("mirroring_guid")?)?.map(mirroring).transpose()?;
-    let recovered = one(set("recovery_fork_guid")?)?.map(recovered).transpose()?.flatten();
+    let restored = one(set("restore_file")?)?.and_then(|r| last_restored(r, zone));
+    let mirroring = one(set("mirroring_guid")?)?.map(mirroring);
+    let recovered = one(set("recovery_fork_guid")?)?.and_then(recovered);
     let redo = one(set("redo_files")?)?;
     let database =
-        one(set("database_name")?)?.map(|r| database(r, redo, recovered, mirroring, restored)).transpose()?;
+        one(set("database_name")?)?.map(|r| database(r, asked, redo, recovered, mirroring, restored));
 
-    let jobs = set("job_id")?.rows().iter().map(|r| job(r, zone)).collect::<Result<Vec<_>, _>>()?;
-    let secondary = one(set("secondary_id")?)?.map(|r| secondary(r, &jobs)).transpose()?;
-    let ships_logs = one(set("ships_logs")?)?.map(|r| r.need_int("ships_logs")).transpose()?.unwrap_or(0) > 0;
-    let restore = set("restoring_session")?.rows().first().map(running).transpose()?;
+    let jobs = set("job_id")?.rows().iter().filter_map(|r| job(r, zone)).collect::<Vec<_>>();
+    let secondary = one(set("secondary_id")?)?.map(|r| secondary(r, &jobs));
+    let ships_logs = one(set("ships_logs")?)?.and_then(|r| if_told(r.int("ships_logs"))).unwrap_or(0) > 0;
+    let restore = set("restoring_session")?.rows().first().map(running);
     let sessions = set("spid")?
         .rows()
         .iter()
         .map(session)
-        .filter(|s| !matches!((s, &restore), (Ok(s), Some(r)) if s.id == r.session))
-        .collect::<Result<_, _>>()?;
-    let (journal, journal_damage) = journal(set("property")?)?;
+        .filter(|s| !restore.as_ref().is_some_and(|r| s.id == r.session && s.id != 0))
+        .collect();
+    let (journal, journal_damage) = journal(set("property")?);
 
     Ok(Read {
         state: InstanceState {
             server_name: server.text("server_name")?.unwrap_or_default(),
-            version: server.need_text("version")?,
+            version: if_told(server.text("version")).unwrap_or_default(),
             clock: server.need_utc("now_utc")?,
-            sysadmin: server.bit("is_sysadmin")?.unwrap_or(false),
+            sysadmin: if_told(server.bit("is_sysadmin")).unwrap_or(false),
             database,
             secondary,
             ships_logs,
@@ -87,43 +87,45 @@ fn one(set: &Set) -> Result<Option<&Record>, Misread> {
 
 fn database(
     row: &Record,
+    asked: &str,
     redo: Option<&Record>,
     recovered: Option<Recovered>,
     mirroring: Option<Mirroring>,
     last_restored: Option<RestoredBackup>,
-) -> Result<Database, Misread> {
-    let state = match row.need_int("state")? {
-        0 => DatabaseState::Online,
-        1 => DatabaseState::Restoring,
-        2 => DatabaseState::Recovering,
-        3 => DatabaseState::RecoveryPending,
-        4 => DatabaseState::Suspect,
-        5 => DatabaseState::Emergency,
-        6 => DatabaseState::Offline,
-        other => return Err(Misread::new("state", format!("{other} is no state of a SQL Server database"))),
+) -> Database {
+    let state = match if_told(row.int("state")) {
+        Some(0) => DatabaseState::Online,
+        Some(1) => DatabaseState::Restoring,
+        Some(2) => DatabaseState::Recovering,
+        Some(3) => DatabaseState::RecoveryPending,
+        Some(4) => DatabaseState::Suspect,
+        Some(5) => DatabaseState::Emergency,
+        Some(6) => DatabaseState::Offline,
+        Some(_) | None => DatabaseState::Unknown,
     };
-    let standby = row.need_bit("is_in_standby")?;
+    let standby = if_told(row.bit("is_in_standby"));
     let position = match (state, standby) {
-        (DatabaseState::Online, true) => standby_position(last_restored.as_ref()),
-        (DatabaseState::Online, false) => Err("it is ONLINE: it waits for no log".to_owned()),
+        (DatabaseState::Online, Some(true)) => standby_position(last_restored.as_ref()),
+        (DatabaseState::Online, None) => Err("whether it is in STANDBY is not told".to_owned()),
+        (DatabaseState::Online, Some(false)) => Err("it is ONLINE: it waits for no log".to_owned()),
         _ => redo.map_or_else(|| Err("sys.master_files shows no file of it".to_owned()), redo_position),
     };
-    Ok(Database {
-        name: row.need_text("database_name")?,
+    Database {
+        name: if_told(row.text("database_name")).unwrap_or_else(|| asked.to_owned()),
         state,
         standby,
-        read_only: row.need_bit("is_read_only")?,
-        user_access: match row.need_int("user_access")? {
-            0 => UserAccess::Multi,
-            1 => UserAccess::Single,
-            2 => UserAccess::Restricted,
-            other => return Err(Misread::new("user_access", format!("{other} is not documented"))),
+        read_only: if_told(row.bit("is_read_only")),
+        user_access: match if_told(row.int("user_access")) {
+            Some(0) => UserAccess::Multi,
+            Some(1) => UserAccess::Single,
+            Some(2) => UserAccess::Restricted,
+            Some(_) | None => UserAccess::Unknown,
         },
         position,
-        recovered: recovered.filter(|_| state == DatabaseState::Online && !standby),
+        recovered: recovered.filter(|_| state == DatabaseState::Online && standby == Some(false)),
         mirroring,
         last_restored,
-    })
+    }
 }
 
 fn redo_position(row: &Record) -> Result<Position, String> {
@@ -151,31 +153,35 @@ fn standby_position(last: Option<&RestoredBackup>) -> Result<Position, String> {
         .ok_or_else(|| "it is in STANDBY, and msdb remembers no restore of it".to_owned())
 }
 
-fn recovered(row: &Record) -> Result<Option<Recovered>, Misread> {
-    let Some(fork) = row.fork("recovery_fork_guid")? else { return Ok(None) };
-    let from_fork = row.fork("first_recovery_fork_guid")?;
-    Ok(Some(Recovered { fork, from_fork, fork_point: row.lsn("fork_point_lsn")? }))
+fn recovered(row: &Record) -> Option<Recovered> {
+    Some(Recovered {
+        fork: if_told(row.fork("recovery_fork_guid"))?,
+        from_fork: if_told(row.fork("first_recovery_fork_guid")),
+        fork_point: if_told(row.lsn("fork_point_lsn")),
+    })
 }
 
-fn mirroring(row: &Record) -> Result<Mirroring, Misread> {
-    Ok(Mirroring {
-        guid: row.need_guid("mirroring_guid")?,
-        role: match row.need_int("mirroring_role")? {
-            1 => Role::Principal,
-            2 => Role::Mirror,
-            other => return Err(Misread::new("mirroring_role", format!("{other} is not documented"))),
+/// The row alone tells that there is a session.
+fn mirroring(row: &Record) -> Mirroring {
+    Mirroring {
+        guid: if_told(row.guid("mirroring_guid")).unwrap_or_default(),
+        role: match if_told(row.int("mirroring_role")) {
+            Some(1) => Role::Principal,
+            Some(2) => Role::Mirror,
+            Some(_) | None => Role::Unknown,
         },
-        state: match row.need_int("mirroring_state")? {
-            0 => MirroringState::Suspended,
-            1 => MirroringState::Disconnected,
-            2 => MirroringState::Synchronizing,
-            3 => MirroringState::PendingFailover,
-            4 => MirroringState::Synchronized,
-            5 => MirroringState::Unsynchronized,
-            other => MirroringState::Other(u8::try_from(other).unwrap_or(u8::MAX)),
+        state: match if_told(row.int("mirroring_state")) {
+            Some(0) => MirroringState::Suspended,
+            Some(1) => MirroringState::Disconnected,
+            Some(2) => MirroringState::Synchronizing,
+            Some(3) => MirroringState::PendingFailover,
+            Some(4) => MirroringState::Synchronized,
+            Some(5) => MirroringState::Unsynchronized,
+            Some(other) => MirroringState::Other(u8::try_from(other).unwrap_or(u8::MAX)),
+            None => MirroringState::Unknown,
         },
-        partner_instance: row.text("mirroring_partner_instance")?,
-    })
+        partner_instance: if_told(row.text("mirroring_partner_instance")),
+    }
 }
 
 /// The offset that the clock had when a backup began, from `backupset.time_zone`: quarters of an hour, 127 for unknown.
@@ -183,106 +189,113 @@ fn own_zone(quarters: i64) -> Option<Offset> {
     (-48..=48).contains(&quarters).then(|| zone(quarters * 900))?
 }
 
-fn last_restored(row: &Record, zone: Offset) -> Result<Option<RestoredBackup>, Misread> {
-    let (Some(last_lsn), Some(fork)) = (row.lsn("last_lsn")?, row.fork("last_recovery_fork_guid")?) else {
-        return Ok(None);
-    };
-    let own = row.int("time_zone")?.and_then(own_zone);
-    let Some(started) = row.local_time("backup_start_date", own.unwrap_or(zone))? else { return Ok(None) };
-    let file = row.text("restore_file")?.unwrap_or_default();
-    Ok(Some(RestoredBackup { file, last_lsn, fork, started, zoned: own.is_some() }))
+/// Without LSN, fork and time msdb's history says nothing.
+fn last_restored(row: &Record, zone: Offset) -> Option<RestoredBackup> {
+    let last_lsn = if_told(row.lsn("last_lsn"))?;
+    let fork = if_told(row.fork("last_recovery_fork_guid"))?;
+    let own = if_told(row.int("time_zone")).and_then(own_zone);
+    let started = if_told(row.local_time("backup_start_date", own.unwrap_or(zone)))?;
+    // A sentence can name it so; no file is called that.
+    let file =
+        if_told(row.text("restore_file")).unwrap_or_else(|| "a backup that msdb does not name".to_owned());
+    Some(RestoredBackup { file, last_lsn, fork, started, zoned: own.is_some() })
 }
 
-fn secondary(row: &Record, jobs: &[Job]) -> Result<Secondary, Misread> {
-    let job = |column: &str| -> Result<Job, Misread> {
-        let id = row.need_guid(column)?;
-        let found = jobs.iter().find(|j| j.id == id).cloned();
-        found.ok_or_else(|| Misread::new(column, format!("job {id} is not in msdb.dbo.sysjobs")))
+/// A job that log shipping names and msdb does not have was deleted. Jobs of which it is not known for how many databases they
+/// work count as shared.
+fn secondary(row: &Record, jobs: &[Job]) -> Secondary {
+    let text = |column| if_told(row.text(column)).filter(|text| !text.is_empty());
+    let job = |column| {
+        let id = if_told(row.guid(column))?;
+        jobs.iter().find(|j| j.id == id).cloned()
     };
-    Ok(Secondary {
-        id: row.need_guid("secondary_id")?,
-        primary_server: row.need_text("primary_server")?,
-        share: row.need_text("backup_source_directory")?,
-        folder: row.need_text("backup_destination_directory")?,
-        monitor_server: row.text("monitor_server")?.unwrap_or_default(),
-        copy_job: job("copy_job_id")?,
-        restore_job: job("restore_job_id")?,
-        last_copied: row.text("last_copied_file")?.filter(|f| !f.is_empty()),
-        last_restored: row.text("last_restored_file")?.filter(|f| !f.is_empty()),
-        shared: row.need_int("databases")? > 1,
-    })
+    Secondary {
+        id: if_told(row.guid("secondary_id")).unwrap_or_default(),
+        primary_server: text("primary_server").unwrap_or_else(|| "an unnamed primary".to_owned()),
+        share: text("backup_source_directory").unwrap_or_default(),
+        folder: text("backup_destination_directory").unwrap_or_default(),
+        monitor_server: text("monitor_server").unwrap_or_default(),
+        copy_job: job("copy_job_id"),
+        restore_job: job("restore_job_id"),
+        last_copied: text("last_copied_file"),
+        last_restored: text("last_restored_file"),
+        shared: if_told(row.int("databases")).is_none_or(|n| n > 1),
+    }
 }
 
 /// A job counts as running from the request on: Agent starts it in its own time.
-fn job(row: &Record, zone: Offset) -> Result<Job, Misread> {
-    let requested = row.local_time("run_requested_date", zone)?;
-    let started = row.local_time("start_execution_date", zone)?;
-    let stopped = row.local_time("stop_execution_date", zone)?;
-    let running = stopped.is_none() && (started.is_some() || requested.is_some());
-    let ended = match stopped {
-        Some(at) => Some(at),
-        None => ended(row, zone)?,
-    };
+fn job(row: &Record, zone: Offset) -> Option<Job> {
+    let time = |column| if_told(row.local_time(column, zone));
+    let stopped = time("stop_execution_date");
+    let running =
+        stopped.is_none() && (time("start_execution_date").is_some() || time("run_requested_date").is_some());
+    let ended = stopped.or_else(|| ended(row, zone));
     // 5 is "unknown": it has not run, or Agent was not there to see the end.
-    let outcome = match row.int("last_run_outcome")? {
+    let outcome = match if_told(row.int("last_run_outcome")) {
         Some(1) => Some(Ok(())),
-        Some(0) => Some(Err(row.text("last_outcome_message")?.unwrap_or_else(|| "it failed".to_owned()))),
+        Some(0) => {
+            let told = if_told(row.text("last_outcome_message"));
+            Some(Err(told.unwrap_or_else(|| "it failed".to_owned())))
+        }
         Some(3) => Some(Err("it was cancelled".to_owned())),
         _ => None,
     };
-    Ok(Job {
-        id: row.need_guid("job_id")?,
-        name: row.need_text("name")?,
-        enabled: row.need_bit("enabled")?,
+    let id = if_told(row.guid("job_id"))?;
+    Some(Job {
+        id,
+        name: if_told(row.text("name")).unwrap_or_else(|| format!("job {id}")),
+        enabled: if_told(row.bit("enabled")),
         running,
         last_run: ended.zip(outcome),
     })
 }
 
 /// `sysjobservers` tells start and duration as the digits `yyyymmdd`, `hhmmss` and `[h]hmmss`.
-fn ended(row: &Record, zone: Offset) -> Result<Option<Timestamp>, Misread> {
-    let (date, time, duration) =
-        (row.int("last_run_date")?, row.int("last_run_time")?, row.int("last_run_duration")?);
-    let (Some(date), Some(time)) = (date.filter(|d| *d > 0), time) else { return Ok(None) };
+fn ended(row: &Record, zone: Offset) -> Option<Timestamp> {
+    let number = |column| if_told(row.int(column));
+    let date = number("last_run_date").filter(|d| *d > 0)?;
+    let (time, duration) = (number("last_run_time")?, number("last_run_duration"));
     let parts = |n: i64| (n / 10_000, n / 100 % 100, n % 100);
     let small = |n: i64| i8::try_from(n).unwrap_or(-1);
     let ((year, month, day), (hour, minute, second)) = (parts(date), parts(time));
     let start = civil::Date::new(i16::try_from(year).unwrap_or(-1), small(month), small(day))
         .and_then(|d| Ok(d.to_datetime(civil::Time::new(small(hour), small(minute), small(second), 0)?)))
         .and_then(|local| zone.to_timestamp(local))
-        .map_err(|_| Misread::new("last_run_date", format!("{date} {time} is no time")))?;
+        .ok()?;
     let (hours, minutes, seconds) = parts(duration.unwrap_or(0).clamp(0, 99_999_999));
     let length = jiff::SignedDuration::from_secs(hours * 3600 + minutes * 60 + seconds);
-    Ok(start.checked_add(length).ok())
+    start.checked_add(length).ok()
 }
 
-fn session(row: &Record) -> Result<Session, Misread> {
-    Ok(Session {
-        id: id(row, "spid")?,
-        host: row.text("hostname")?.unwrap_or_default(),
-        program: row.text("program_name")?.unwrap_or_default(),
-        login: row.text("loginame")?.unwrap_or_default(),
-    })
+fn session(row: &Record) -> Session {
+    let text = |column| if_told(row.text(column)).unwrap_or_default();
+    let (host, program, login) = (text("hostname"), text("program_name"), text("loginame"));
+    Session { id: id(row, "spid"), host, program, login }
 }
 
-fn running(row: &Record) -> Result<RunningRestore, Misread> {
-    Ok(RunningRestore {
-        session: id(row, "restoring_session")?,
-        command: row.need_text("command")?,
-        percent: u8::try_from(row.int("per_cent")?.unwrap_or(0).clamp(0, 100)).unwrap_or(100),
-    })
+fn running(row: &Record) -> RunningRestore {
+    let percent = if_told(row.int("per_cent")).unwrap_or(0).clamp(0, 100);
+    RunningRestore {
+        session: id(row, "restoring_session"),
+        command: if_told(row.text("command")).unwrap_or_else(|| "RESTORE or BACKUP".to_owned()),
+        percent: u8::try_from(percent).unwrap_or(100),
+    }
 }
 
-fn id(row: &Record, column: &str) -> Result<i32, Misread> {
-    i32::try_from(row.need_int(column)?).map_err(|_| Misread::new(column, "is no session number"))
+fn id(row: &Record, column: &str) -> i32 {
+    if_told(row.int(column)).and_then(|id| i32::try_from(id).ok()).unwrap_or(0)
 }
 
-fn journal(set: &Set) -> Result<(Journal, Option<String>), Misread> {
+/// A property that can't be read, or whose name is not told, may hold anything: nothing is concluded beside it.
+fn journal(set: &Set) -> (Journal, Option<String>) {
     let mut journal = Journal::default();
     let mut damage = Vec::new();
     for row in set.rows() {
-        let name = row.need_text("property")?;
-        let text = row.text("text")?.unwrap_or_default();
+        let Some(name) = if_told(row.text("property")) else {
+            damage.push("an extended property of ours in master has no name".to_owned());
+            continue;
+        };
+        let text = if_told(row.text("text")).unwrap_or_default();
         let read = if name.ends_with("/owner") {
             serde_json::from_str::<Owner>(&text).map(|o| journal.owner = Some(o))
         } else {
@@ -293,7 +306,7 @@ fn journal(set: &Set) -> Result<(Journal, Option<String>), Misread> {
             damage.push(format!("extended property {name} in master can't be read ({error}): {begin:?}"));
         }
     }
-    Ok((journal, (!damage.is_empty()).then(|| damage.join("; "))))
+    (journal, (!damage.is_empty()).then(|| damage.join("; ")))
 }
 
 #[cfg(test)]

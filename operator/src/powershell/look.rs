@@ -281,7 +281,10 @@ fn property(object: &Value, name: &str) -> Result<String, String> {
 fn read_state(output: &[Value], fqdn: &str) -> Result<(String, PoolState), String> {
     let mut names = Vec::new();
     for object in output {
-        let identity = property(object, "Identity")?;
+        let Ok(identity) = property(object, "Identity") else {
+            names.push("one without Identity".to_owned());
+            continue;
+        };
         if is_pool(&identity, fqdn) {
             return match property(object, "PoolState")?.as_str() {
                 "Normal" => Ok((identity, PoolState::Normal)),

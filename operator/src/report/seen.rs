@@ -133,7 +133,7 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
         Contact::Answers => match &seen.state {
             Fact::Unknown { why, .. } => format!("answers; its state is not known: {}", sentence(why)),
             Fact::Known { value: state, .. } => {
-                let mut parts = vec![format!("SQL Server {}", state.version)];
+                let mut parts = vec![version(&state.version)];
                 parts.push(match &state.database {
                     None => format!("there is no database {}", pool.database),
                     Some(database) => describe(database),
@@ -145,8 +145,8 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
                     parts.push(format!(
                         "log shipping from {}: {}, {}",
                         s.primary_server,
-                        job("copy job", &s.copy_job),
-                        job("restore job", &s.restore_job)
+                        job("copy job", s.copy_job.as_ref()),
+                        job("restore job", s.restore_job.as_ref())
                     ));
                 }
                 if !state.sessions.is_empty() {
@@ -171,7 +171,7 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
 /// A database in a few words, with the LSN of a copy.
 pub fn describe(database: &Database) -> String {
     let mut text = state_of(database);
-    match (&database.position, database.state, database.standby) {
+    match (&database.position, database.state, database.in_standby()) {
         (Ok(position), _, true) | (Ok(position), DatabaseState::Restoring, _) => {
             text.push_str(&format!(" at LSN {}", position.lsn));
         }
@@ -186,8 +186,9 @@ pub fn describe(database: &Database) -> String {
 /// A database in a few words that stay the same while log shipping does its work.
 pub fn state_of(database: &Database) -> String {
     let state = match database.state {
-        DatabaseState::Online if database.standby => "STANDBY",
-        DatabaseState::Online if database.read_only => "ONLINE, read-only",
+        DatabaseState::Online if database.in_standby() => "STANDBY",
+        DatabaseState::Online if database.standby.is_none() => "ONLINE, or in STANDBY (not told)",
+        DatabaseState::Online if database.read_only == Some(true) => "ONLINE, read-only",
         DatabaseState::Online => "ONLINE",
         DatabaseState::Restoring => "RESTORING",
         DatabaseState::Recovering => "RECOVERING",
@@ -195,12 +196,14 @@ pub fn state_of(database: &Database) -> String {
         DatabaseState::Suspect => "SUSPECT",
         DatabaseState::Emergency => "EMERGENCY",
         DatabaseState::Offline => "OFFLINE",
+        DatabaseState::Unknown => "in a state that the server does not tell",
     };
     let mut text = format!("{} is {state}", database.name);
     if let Some(mirroring) = &database.mirroring {
         let role = match mirroring.role {
             Role::Principal => "principal",
             Role::Mirror => "mirror",
+            Role::Unknown => "in a role of mirroring that is not told",
         };
         let state = match mirroring.state {
             MirroringState::Suspended => "SUSPENDED".to_owned(),
@@ -210,6 +213,7 @@ pub fn state_of(database: &Database) -> String {
             MirroringState::Synchronized => "SYNCHRONIZED".into(),
             MirroringState::Unsynchronized => "UNSYNCHRONIZED".into(),
             MirroringState::Other(n) => format!("in state {n}"),
+            MirroringState::Unknown => "in a state that is not told".into(),
         };
         text.push_str(&format!(", {role}, {state}"));
         if let Some(partner) = &mirroring.partner_instance {
@@ -219,8 +223,18 @@ pub fn state_of(database: &Database) -> String {
     text
 }
 
-fn job(kind: &str, job: &Job) -> String {
-    let enabled = if job.enabled { "enabled" } else { "disabled" };
+/// The version as a sentence names it.
+pub fn version(version: &str) -> String {
+    format!("SQL Server {}", if version.is_empty() { "of an unknown version" } else { version })
+}
+
+fn job(kind: &str, job: Option<&Job>) -> String {
+    let Some(job) = job else { return format!("its {kind} is gone") };
+    let enabled = match job.enabled {
+        Some(true) => "enabled",
+        Some(false) => "disabled",
+        None => "enabled or not (not told)",
+    };
     let running = if job.running { ", running" } else { "" };
     match &job.last_run {
         Some((_, Err(error))) => format!("{kind} {enabled}{running}, its last run failed ({error})"),

@@ -174,11 +174,7 @@ pub fn interrupted(view: &View<'_>, invocation: &Invocation, paint: Paint) -> St
 pub fn still_running(view: &View<'_>) -> Option<String> {
     let state = view.facts?.instances.get(&HOME)?.state.value()?;
     let secondary = state.secondary.as_ref()?;
-    let jobs: Vec<&str> = [&secondary.copy_job, &secondary.restore_job]
-        .into_iter()
-        .filter(|job| job.running)
-        .map(|job| job.name.as_str())
-        .collect();
+    let jobs: Vec<&str> = secondary.jobs().filter(|job| job.running).map(|job| job.name.as_str()).collect();
     (!jobs.is_empty()).then(|| {
         format!(
             "On {}, log shipping's own {} {} still running and ends by itself.",

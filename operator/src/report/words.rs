@@ -148,6 +148,7 @@ pub fn meaning(reason: Reason) -> &'static str {
         Reason::LogShippingShared => "log shipping's jobs serve another database too",
         Reason::MirrorShareNeeded => "no share is declared to seed the mirror through",
         Reason::MirrorUnavailable => "the new mirror can't be used",
+        Reason::LogShippingIncomplete => "a job of log shipping was deleted",
     }
 }
 

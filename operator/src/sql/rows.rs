@@ -46,6 +46,11 @@ impl Set {
         self.columns.iter().any(|c| c.eq_ignore_ascii_case(column))
     }
 
+    /// The names of its columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     /// Its rows.
     pub fn rows(&self) -> &[Record] {
         &self.rows
@@ -55,6 +60,14 @@ impl Set {
 /// One row.
 #[derive(Debug)]
 pub struct Record(Row);
+
+/// What is NULL, or does not fit, is not known: one odd column is no reason to know nothing.
+pub fn if_told<T>(read: Result<Option<T>, Misread>) -> Option<T> {
+    read.unwrap_or_else(|misread| {
+        tracing::debug!(%misread, "a column is not understood and counts as not told");
+        None
+    })
+}
 
 impl Record {
     fn data(&self, column: &str) -> Result<&ColumnData<'static>, Misread> {

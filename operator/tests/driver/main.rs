@@ -231,13 +231,15 @@ async fn a_mode_that_does_not_allow_acting_changes_nothing_and_says_so() {
 async fn the_field_turned_back_before_the_point_of_no_return_puts_log_shipping_back_to_work() {
     let world = World::new(gap());
     assert_eq!(reason(&ending(world.run("first").await)), Some(Reason::LogChainGap));
-    assert!(!world.case().b().secondary.as_ref().expect("log shipping").copy_job.enabled);
+    assert!(
+        world.case().b().secondary.as_ref().expect("log shipping").jobs().all(|j| j.enabled == Some(false))
+    );
     world.case().pool.active = Side::Primary;
     // The first run's sign of life must have lapsed: its intent was the opposite one.
     world::pass(300);
     let outcome = world.run("second").await.expect("it was not killed");
     assert!(
-        world.case().b().secondary.as_ref().expect("log shipping").copy_job.enabled,
+        world.case().b().secondary.as_ref().expect("log shipping").jobs().all(|j| j.enabled == Some(true)),
         "{:?}",
         outcome.ending
     );
@@ -282,7 +284,8 @@ async fn a_run_that_was_killed_is_not_known_to_be_over() {
 async fn a_wait_in_which_nothing_moves_for_very_long_is_a_stop() {
     // The restore job never ends.
     let world = World::new(Case::disaster());
-    world.case().b().secondary.as_mut().expect("log shipping").restore_job.running = true;
+    world.case().b().secondary.as_mut().expect("log shipping").restore_job.as_mut().expect("a job").running =
+        true;
     for stay in [Duration::ZERO, Duration::from_secs(600)] {
         let run = world.run_with("here", &Silent, None, &[], stay);
         let outcome =

@@ -194,8 +194,7 @@ impl World {
                 own(transition, &mut case);
                 let enabled = matches!(order.action, Action::ResumeLogShipping { .. });
                 if let Some(secondary) = case.b().secondary.as_mut() {
-                    secondary.copy_job.enabled = enabled;
-                    secondary.restore_job.enabled = enabled;
+                    common::jobs(secondary).for_each(|job| job.enabled = Some(enabled));
                 }
             }
             Action::StartCopy { .. } => {

@@ -126,7 +126,7 @@ impl Site {
             ownership::hold(warrant),
             log_shipping::set_jobs(warrant, id, &text, false),
             log_shipping::set_jobs(warrant, id, &text, true),
-            log_shipping::start_copy(warrant, self.secondary.copy_job.id),
+            log_shipping::start_copy(warrant, self.secondary.copy_job.as_ref().unwrap().id),
             self.remove(warrant, self.secondary.last_restored.as_deref()),
             self.apply(warrant),
             self.recover(warrant, &self.known, self.known.last().map(String::as_str)),
@@ -422,7 +422,7 @@ async fn log_shipping_of_somebody_else_is_left_alone() {
     ] {
         assert_eq!(site.refused(&batch).await, RefusalCode::LogShipping, "{}", batch.name());
     }
-    for job in [site.secondary.restore_job.id, other] {
+    for job in [site.secondary.restore_job.as_ref().unwrap().id, other] {
         assert_eq!(site.refused(&log_shipping::start_copy(w, job)).await, RefusalCode::Job);
     }
     site.unchanged("another secondary");
@@ -446,7 +446,7 @@ async fn log_shipping_is_dropped_only_as_it_was_recorded_and_at_rest() {
     site.unchanged("another file was restored");
     let yaml = "serviceTimes: {jobStartMs: 3000}";
     let site = Site::of(quiet(yaml).await).await;
-    let start = log_shipping::start_copy(&site.warrant, site.secondary.copy_job.id);
+    let start = log_shipping::start_copy(&site.warrant, site.secondary.copy_job.as_ref().unwrap().id);
     assert_eq!(site.ask(&start).await.error, None);
     site.mark().await;
     let remove = site.remove(&site.warrant, site.secondary.last_restored.as_deref());

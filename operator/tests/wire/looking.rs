@@ -36,7 +36,8 @@ async fn a_living_pool_is_seen_whole_and_nothing_is_changed_by_looking() {
     let position = database.position.clone().unwrap();
     assert_eq!(database.last_restored.as_ref().unwrap().last_lsn, position.lsn);
     let secondary = backup.secondary.as_ref().unwrap();
-    assert!(secondary.copy_job.enabled && secondary.restore_job.enabled && !secondary.shared);
+    assert_eq!(secondary.jobs().filter(|job| job.enabled == Some(true)).count(), 2);
+    assert!(!secondary.shared);
     assert!(backup.journal.owner.is_none() && backup.journal_damage.is_none());
 
     let backups = facts.backups.value().unwrap();

@@ -6,3 +6,4 @@ mod bench;
 mod guards;
 mod logins;
 mod looking;
+mod nulls;

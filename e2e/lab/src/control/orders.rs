@@ -3,8 +3,8 @@
 //! Answers for the words of `pchat-lab do` and what each does; an order that is not understood changes nothing and
 //! says what was expected. `help` prints the list, and this list is the documentation.
 
-use super::status;
 use super::trouble::Tear;
+use super::{nulls, status};
 use crate::lab::Inner;
 use crate::net::{Client, Presence, Way};
 use crate::world::World;
@@ -42,7 +42,12 @@ remove FILE|last-N | hide FILE|last-N | show   a log backup is lost, or turns up
 foreign-fork                                   a second successor of the last backup on another recovery fork
 backup-log                                     one more log backup by the serving side
 deny HOST PATH | allow HOST PATH               the SQL Server account's access to a path
-hang HOST MILLISECONDS                         listings on HOST take so much longer; 0 for none
+hang HOST MILLISECONDS [PATH]                  listings on HOST (of what lies under PATH) take so much longer; 0 for none
+hang shell MILLISECONDS [CMDLET]               cmdlets take so much longer; 0 for none
+null HOST SET COLUMN                           NULL in that column: SET is a view by its full name, or an answer's first column
+null shell CMDLET PROPERTY                     the same for a property of what a cmdlet gives
+nulls HOST|shell | clear-nulls HOST|shell      which of them are armed, and whether anybody was told; tell everything again
+delete-job HOST copy|restore                   a job of log shipping is deleted, log shipping itself stays
 hold-session HOST [LOGIN] | drop-sessions      a session on the chat database
 damage HOST suspect|recovery-pending|offline|online
 runbook 1..7                                   a step of the printed runbook, done by hand
@@ -177,14 +182,35 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
             w.files.deny(&host, path, words[0] == "deny");
             format!("{path}: {} for {host}", words[0])
         }
-        ["hang", host, ms] => {
-            let (at, ms) = (server(w, host)?, number(ms)?);
-            if ms == 0 {
-                w.hanging.remove(&at)
-            } else {
-                w.hanging.insert(at, Duration::from_millis(ms))
-            };
+        ["hang", "shell", ms, rest @ ..] => {
+            let (ms, cmdlet) = (number(ms)?, rest.concat());
+            w.hanging_cmdlets.retain(|(name, _)| *name != cmdlet);
+            if ms > 0 {
+                w.hanging_cmdlets.push((cmdlet, Duration::from_millis(ms)));
+            }
+            format!("cmdlets take {ms} ms longer")
+        }
+        ["hang", host, ms, rest @ ..] => {
+            let (at, ms, path) = (server(w, host)?, number(ms)?, rest.join(" "));
+            w.hanging.retain(|(server, under, _)| *server != at || *under != path);
+            if ms > 0 {
+                w.hanging.push((at, path, Duration::from_millis(ms)));
+            }
             format!("listings on {host} take {ms} ms longer")
+        }
+        ["null", host, set, column] => nulls::arm(w, server_or_shell(w, host)?, set, column)?,
+        ["nulls", host] => {
+            let at = server_or_shell(w, host)?;
+            return Ok(nulls::armed(w, at));
+        }
+        ["clear-nulls", host] => {
+            let at = server_or_shell(w, host)?;
+            nulls::disarm(w, at);
+            "everything is told".into()
+        }
+        ["delete-job", host, which @ ("copy" | "restore")] => {
+            let at = server(w, host)?;
+            w.delete_job(at, *which == "copy")?
         }
         ["hold-session", host, rest @ ..] => {
             let at = server(w, host)?;
@@ -289,6 +315,11 @@ fn side(text: &str) -> Result<Side, String> {
         "backup" => Ok(Side::Backup),
         _ => Err(format!("expected primary or backup, found {text}")),
     }
+}
+
+/// `None`: the management shell.
+fn server_or_shell(w: &World, host: &str) -> Result<Option<usize>, String> {
+    if host == "shell" { Ok(None) } else { server(w, host).map(Some) }
 }
 
 fn server(w: &World, host: &str) -> Result<usize, String> {

@@ -215,6 +215,16 @@ impl World {
         Ok(spid)
     }
 
+    /// Deletes a job of log shipping; log shipping's own tables go on naming it.
+    pub fn delete_job(&mut self, server: usize, copy: bool) -> Result<String, String> {
+        let s = &mut self.servers[server];
+        let shipping = s.shipping.secondaries.first().ok_or("no log shipping is received there")?;
+        let id = if copy { shipping.copy_job } else { shipping.restore_job };
+        let name = s.agent.job(id).map(|j| j.name.clone()).ok_or("it is gone already")?;
+        s.agent.remove(id);
+        Ok(format!("{name} is deleted"))
+    }
+
     /// Damages a copy, or makes it whole again.
     pub fn set_damaged(&mut self, key: Key, state: State) -> Result<(), String> {
         self.end_sessions_in(key);

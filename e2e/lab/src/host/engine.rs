@@ -97,8 +97,15 @@ impl pchat_tds::Session for LabSession {
         if !self.inner.host_mut().request_arrives(&text).await {
             return;
         }
-        let mut out =
-            Wire { response, types: vec![], database: &mut self.database, errors: vec![], returned: 0 };
+        let nulls = Nulls::of(self.inner.host());
+        let mut out = Wire {
+            response,
+            types: vec![],
+            database: &mut self.database,
+            errors: vec![],
+            returned: 0,
+            nulls,
+        };
         match request {
             Request::Batch(text) => self.inner.batch(&text, &mut out).await,
             Request::Rpc { procedure, parameters } => {
@@ -114,7 +121,8 @@ impl pchat_tds::Session for LabSession {
                 self.inner.rpc(&procedure, parameters, &mut out).await;
             }
         }
-        let errors = out.errors;
+        let (errors, nulls) = (out.errors, out.nulls);
+        nulls.note(self.inner.host());
         self.inner.host_mut().request_ends().await;
         self.log(text, errors, begin.elapsed());
         self.inner.host().link.iter().for_each(crate::net::Link::settle);
@@ -164,6 +172,50 @@ fn message(e: &SqlError) -> Message {
     }
 }
 
+/// The columns of this session's answers that are told as NULL.
+#[derive(Default)]
+struct Nulls {
+    armed: Vec<crate::world::instance::Null>,
+    /// In the result set that is being sent, which column is which of them.
+    here: Vec<(usize, usize)>,
+}
+
+impl Nulls {
+    fn of(host: &LabHost) -> Nulls {
+        if host.login == crate::world::seed::CHAT_LOGIN {
+            return Nulls::default();
+        }
+        let armed = host.world.lock().servers[host.server].nulls.clone();
+        Nulls { armed, here: vec![] }
+    }
+
+    fn begin(&mut self, columns: &mut [pchat_tds::Column]) {
+        self.here.clear();
+        let Some(first) = columns.first().map(|c| c.name.clone()) else { return };
+        for (at, column) in columns.iter_mut().enumerate() {
+            if let Some(null) = self.armed.iter().position(|n| n.is(&first, &column.name)) {
+                column.nullable = true;
+                self.here.push((at, null));
+            }
+        }
+    }
+
+    fn strike(&mut self, row: &mut [pchat_tsql::Value]) {
+        for (at, null) in &self.here {
+            row[*at] = pchat_tsql::Value::Null;
+            self.armed[*null].told = true;
+        }
+    }
+
+    fn note(self, host: &LabHost) {
+        let mut w = host.world.lock();
+        for null in self.armed.iter().filter(|n| n.told) {
+            let known = w.servers[host.server].nulls.iter_mut();
+            known.filter(|n| n.is(&null.set, &null.column)).for_each(|n| n.told = true);
+        }
+    }
+}
+
 /// Events to tokens.
 struct Wire<'a> {
     response: &'a mut Responder,
@@ -171,6 +223,7 @@ struct Wire<'a> {
     database: &'a mut String,
     errors: Vec<i32>,
     returned: u16,
+    nulls: Nulls,
 }
 
 impl Sink for Wire<'_> {
@@ -178,7 +231,7 @@ impl Sink for Wire<'_> {
         match event {
             Event::Columns(columns) => {
                 self.types = columns.iter().map(|c| c.ty).collect();
-                let columns: Vec<pchat_tds::Column> = columns
+                let mut columns: Vec<pchat_tds::Column> = columns
                     .iter()
                     .map(|c| pchat_tds::Column {
                         name: c.name.clone(),
@@ -186,9 +239,11 @@ impl Sink for Wire<'_> {
                         nullable: c.nullable,
                     })
                     .collect();
+                self.nulls.begin(&mut columns);
                 self.response.columns(&columns);
             }
-            Event::Row(row) => {
+            Event::Row(mut row) => {
+                self.nulls.strike(&mut row);
                 let values: Vec<_> = row.iter().zip(&self.types).map(|(v, t)| to_wire(v, *t)).collect();
                 // A value that its column cannot hold is a fault of the lab: it must not pass for an answer.
                 if let Err(error) = self.response.row(&values) {

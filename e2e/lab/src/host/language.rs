@@ -55,7 +55,7 @@ impl Host for LabHost {
         match self.view(name)? {
             Some(columns) => {
                 self.may_see(name)?;
-                Ok(Some(columns))
+                Ok(Some(self.with_nulls(name, columns)))
             }
             None => Ok(tables::columns(self, name)),
         }
@@ -72,7 +72,10 @@ impl Host for LabHost {
             }
         });
         let named = named.ok_or_else(|| raise(208, &[&name.name]))?;
-        named.iter().map(|row| schema::row_lenient(&columns, row)).collect()
+        let rows = named.iter().map(|row| schema::row_lenient(&columns, row));
+        let mut rows = rows.collect::<Result<Vec<Row>, _>>()?;
+        self.strike_nulls(name, &columns, &mut rows);
+        Ok(rows)
     }
 
     fn is_user_table(&self, name: &ObjectName) -> bool {

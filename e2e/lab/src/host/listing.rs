@@ -82,7 +82,11 @@ pub async fn fileexist(host: &mut LabHost, call: &Call, out: &mut dyn Sink) -> R
 
 async fn wait(host: &mut LabHost, path: &str) {
     host.wait_for_dead_path(path).await;
-    let hang = host.world.lock().hanging.get(&host.server).copied();
+    let hang = {
+        let w = host.world.lock();
+        let under = |at: &str| path.to_lowercase().starts_with(&at.to_lowercase());
+        w.hanging.iter().find(|(at, place, _)| *at == host.server && under(place)).map(|(.., hang)| *hang)
+    };
     if let Some(hang) = hang {
         tokio::time::sleep(hang).await;
     }

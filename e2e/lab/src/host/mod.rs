@@ -227,6 +227,28 @@ impl LabHost {
         }
     }
 
+    /// The columns of a view, of which those that are told as NULL can be.
+    fn with_nulls(&self, view: &ObjectName, mut columns: Vec<Column>) -> Vec<Column> {
+        let name = full_name(view);
+        self.read(|_, s| {
+            for column in columns.iter_mut().filter(|c| s.nulls.iter().any(|n| n.is(&name, &c.name))) {
+                column.nullable = true;
+            }
+        });
+        columns
+    }
+
+    /// Tells columns of a view as NULL, where that was commanded.
+    fn strike_nulls(&self, view: &ObjectName, columns: &[Column], rows: &mut [pchat_tsql::Row]) {
+        let (name, mut w) = (full_name(view), self.world.lock());
+        for (at, column) in columns.iter().enumerate() {
+            for null in w.servers[self.server].nulls.iter_mut().filter(|n| n.is(&name, &column.name)) {
+                null.told |= !rows.is_empty();
+                rows.iter_mut().for_each(|row| row[at] = pchat_tsql::Value::Null);
+            }
+        }
+    }
+
     fn view(&self, name: &ObjectName) -> Result<Option<Vec<Column>>, SqlError> {
         let msdb = name.database.eq_ignore_ascii_case("msdb") && name.schema.eq_ignore_ascii_case("dbo");
         if name.schema.eq_ignore_ascii_case("sys") {
@@ -258,6 +280,14 @@ impl LabHost {
 impl Drop for LabHost {
     fn drop(&mut self) {
         self.world.lock().servers[self.server].close_own(self.spid, self.serial);
+    }
+}
+
+/// `sys.databases`, `msdb.dbo.sysjobs`: as the documentation names a view.
+fn full_name(view: &ObjectName) -> String {
+    match view.schema.eq_ignore_ascii_case("sys") {
+        true => format!("sys.{}", view.name),
+        false => format!("{}.{}.{}", view.database, view.schema, view.name),
     }
 }
 

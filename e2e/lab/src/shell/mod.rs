@@ -62,10 +62,16 @@ impl LabCmdlets {
             (w.service_time(operation), w.scenario.shell.host.clone())
         };
         let begin = tokio::time::Instant::now();
-        crate::host::sleep_until(begin + time).await;
+        let hang = {
+            let w = self.world.lock();
+            let this = |name: &str| name.is_empty() || name.eq_ignore_ascii_case(&call.cmdlet);
+            w.hanging_cmdlets.iter().find(|(name, _)| this(name)).map(|(_, hang)| *hang)
+        };
+        crate::host::sleep_until(begin + time + hang.unwrap_or_default()).await;
         let response = {
             let mut w = self.world.lock();
-            let response = answer(&mut w, call);
+            let mut response = answer(&mut w, call);
+            crate::control::nulls::strike(&mut w.store_nulls, &call.cmdlet, &mut response.output);
             w.note(operation, shell, call.cmdlet.clone(), begin.elapsed(), true);
             response
         };

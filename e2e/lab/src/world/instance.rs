@@ -108,6 +108,23 @@ pub enum FaultKind {
     HoldReply,
 }
 
+/// A column that is told as NULL on command.
+#[derive(Clone, Debug, Serialize)]
+pub struct Null {
+    /// A view by its full name (`sys.databases`, `msdb.dbo.sysjobs`), or the first column of an answer's result set.
+    pub set: String,
+    pub column: String,
+    /// Whether anybody was told.
+    pub told: bool,
+}
+
+impl Null {
+    /// Whether it is about this column.
+    pub fn is(&self, set: &str, column: &str) -> bool {
+        self.set.eq_ignore_ascii_case(set) && self.column.eq_ignore_ascii_case(column)
+    }
+}
+
 /// One instance.
 #[derive(Debug)]
 pub struct Instance {
@@ -135,6 +152,8 @@ pub struct Instance {
     pub faults: Vec<Fault>,
     /// Faults of whole requests: what strikes, and the text that the request must hold.
     pub request_faults: Vec<(FaultKind, String)>,
+    /// Columns that are told as NULL.
+    pub nulls: Vec<Null>,
     /// Faults of statements that only look: an error number and the statements still to pass.
     pub look_faults: Vec<(i32, u32)>,
     next_spid: i32,
@@ -173,6 +192,7 @@ impl Instance {
             statements: vec![],
             forgotten: 0,
             faults: vec![],
+            nulls: vec![],
             look_faults: vec![],
             request_faults: vec![],
             next_spid: 51,

@@ -64,10 +64,14 @@ pub struct World {
     pub timeline: Timeline,
     /// Faults of the shell's changing cmdlets, as the servers' own are.
     pub store_faults: Vec<instance::Fault>,
+    /// Properties that the shell's cmdlets give as NULL.
+    pub store_nulls: Vec<instance::Null>,
     /// Where held effects wait.
     pub gate: gate::Gate,
     /// Servers whose listings hang, and for how long.
-    pub hanging: std::collections::BTreeMap<usize, Duration>,
+    pub hanging: Vec<(usize, String, Duration)>,
+    /// Cmdlets that take so much longer, by name; an empty one: all.
+    pub hanging_cmdlets: Vec<(String, Duration)>,
     /// Set while history is made up at the start.
     pretended_now: Option<Timestamp>,
     random: u64,

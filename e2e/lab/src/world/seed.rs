@@ -17,7 +17,6 @@ use super::shipping_jobs::backup_file_name;
 use super::store::Store;
 use super::{Key, World};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,8 +48,10 @@ impl World {
             ledger: super::ledger::Ledger::default(),
             timeline: super::timeline::Timeline::default(),
             store_faults: vec![],
+            store_nulls: vec![],
             gate: super::gate::Gate::default(),
-            hanging: BTreeMap::new(),
+            hanging: vec![],
+            hanging_cmdlets: vec![],
             pretended_now: Some(start),
             random: scenario.seed,
             scenario,

@@ -107,15 +107,15 @@ pub fn silent(since: i64) -> InstanceFacts {
 }
 
 pub fn job(name: &str, n: u128) -> Job {
-    Job { id: Uuid::from_u128(n), name: name.into(), enabled: true, running: false, last_run: None }
+    Job { id: Uuid::from_u128(n), name: name.into(), enabled: Some(true), running: false, last_run: None }
 }
 
 pub fn database(state: DatabaseState) -> Database {
     Database {
         name: "mgc".into(),
         state,
-        standby: false,
-        read_only: false,
+        standby: Some(false),
+        read_only: Some(false),
         user_access: UserAccess::Multi,
         position: Ok(pos(100)),
         recovered: None,
@@ -158,12 +158,17 @@ pub fn secondary() -> Secondary {
         share: r"\\files\pchat-logs".into(),
         folder: r"D:\copy".into(),
         monitor_server: "SQL-MON".into(),
-        copy_job: job("LSCopy", 1),
-        restore_job: job("LSRestore", 2),
+        copy_job: Some(job("LSCopy", 1)),
+        restore_job: Some(job("LSRestore", 2)),
         last_copied: Some(name(2)),
         last_restored: Some(name(0)),
         shared: false,
     }
+}
+
+/// Both jobs, to be changed.
+pub fn jobs(s: &mut Secondary) -> impl Iterator<Item = &mut Job> {
+    s.copy_job.iter_mut().chain(&mut s.restore_job)
 }
 
 pub fn on(role: Role) -> Option<Mirroring> {
@@ -292,8 +297,8 @@ impl Case {
                     source: LogSource { share: s.share, folder: s.folder },
                     secondary_id: s.id,
                     primary_server: s.primary_server,
-                    copy_job: s.copy_job.id,
-                    restore_job: s.restore_job.id,
+                    copy_job: s.copy_job.map(|j| j.id),
+                    restore_job: s.restore_job.map(|j| j.id),
                     last_copied: s.last_copied,
                     last_restored: s.last_restored,
                     redo: Some(Lsn(100)),
@@ -305,8 +310,7 @@ impl Case {
             }),
         };
         if let Some(s) = self.b().secondary.as_mut() {
-            s.copy_job.enabled = false;
-            s.restore_job.enabled = false;
+            jobs(s).for_each(|j| j.enabled = Some(false));
         }
         self
     }

@@ -124,7 +124,7 @@ fn database(env: &Env, w: &World) -> Database {
         Copy::Restoring => DatabaseState::Restoring,
         Copy::Standby | Copy::Online => DatabaseState::Online,
     });
-    db.standby = w.db.copy == Copy::Standby;
+    db.standby = Some(w.db.copy == Copy::Standby);
     let at = pos(&w.db);
     db.position = if online { Err("NULL while ONLINE".into()) } else { Ok(at) };
     let point = match env.has(Rule::Provenance) {
@@ -152,10 +152,14 @@ fn backup(env: &Env, w: &World) -> InstanceFacts {
     s.journal = w.journal.clone();
     s.secondary = w.shipping.map(|sh| {
         let mut x = common::secondary();
-        (x.copy_job.enabled, x.copy_job.running) = (sh.copy_enabled, sh.copy_running);
-        (x.restore_job.enabled, x.restore_job.running) = (sh.restore_enabled, sh.restore_running);
-        x.copy_job.last_run =
-            sh.copied.map(|(tick, ok)| (time(tick), if ok { Ok(()) } else { Err("it failed".into()) }));
+        let run = |(tick, ok)| (time(tick), if ok { Ok(()) } else { Err("it failed".into()) });
+        let seen = [(sh.copy_enabled, sh.copy_running), (sh.restore_enabled, sh.restore_running)];
+        for (job, (enabled, running)) in common::jobs(&mut x).zip(seen) {
+            (job.enabled, job.running) = (Some(enabled), running);
+        }
+        if let Some(job) = &mut x.copy_job {
+            job.last_run = sh.copied.map(run);
+        }
         x.last_restored = Some(name_of(usize::from(sh.last_restored)));
         x
     });

@@ -4,9 +4,7 @@
 
 use jiff::SignedDuration;
 use pchat_crds::status::ConditionStatus::{self, False, True, Unknown};
-use pchat_planner::facts::{
-    Contact, DatabaseState, Fact, Facts, InstanceFacts, MirroringState, PoolState, Secondary,
-};
+use pchat_planner::facts::{Contact, Fact, Facts, InstanceFacts, MirroringState, PoolState, Secondary};
 use pchat_planner::plan::{Direction, Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 
@@ -326,9 +324,11 @@ fn protected(moment: &Moment<'_>, facts: &Facts) -> Answer {
 fn troubles(secondary: &Secondary) -> Vec<String> {
     let jobs = [("copy job", &secondary.copy_job), ("restore job", &secondary.restore_job)];
     jobs.into_iter()
-        .filter_map(|(kind, job)| match (&job.last_run, job.enabled) {
-            (_, false) => Some(format!("the {kind} {} is disabled", job.name)),
-            (Some((_, Err(error))), _) => Some(format!("the {kind} {} failed ({error})", job.name)),
+        .filter_map(|(kind, job)| match job.as_ref().map(|job| (&job.name, &job.last_run, job.enabled)) {
+            None => Some(format!("the {kind} is gone")),
+            Some((name, _, Some(false))) => Some(format!("the {kind} {name} is disabled")),
+            Some((name, Some((_, Err(error))), _)) => Some(format!("the {kind} {name} failed ({error})")),
+            Some((name, _, None)) => Some(format!("whether the {kind} {name} is enabled is not known")),
             _ => None,
         })
         .collect()
@@ -389,9 +389,7 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
         let Some(name) = pool.instance(id).map(ToString::to_string) else { continue };
         match facts.instances.get(&id).map(|seen| (&seen.contact, &seen.state)) {
             Some((Contact::Answers, Fact::Known { value: state, .. })) => {
-                let writable = |d: &&pchat_planner::facts::Database| {
-                    d.serves() && d.state == DatabaseState::Online && !d.read_only
-                };
+                let writable = |d: &&pchat_planner::facts::Database| d.serves() && d.read_only != Some(true);
                 if state.database.as_ref().filter(writable).is_some() {
                     alive.push(format!("{} is ONLINE on {name}", pool.database));
                 }

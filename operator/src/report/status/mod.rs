@@ -190,8 +190,12 @@ fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedSe
                 format!("answers; its state is not known: {}", sentence(why))
             }
             (Contact::Answers, Fact::Known { value, .. }) => match &value.database {
-                None => format!("SQL Server {}: there is no database {}", value.version, view.pool.database),
-                Some(database) => format!("SQL Server {}: {}", value.version, seen::state_of(database)),
+                None => {
+                    format!("{}: there is no database {}", seen::version(&value.version), view.pool.database)
+                }
+                Some(database) => {
+                    format!("{}: {}", seen::version(&value.version), seen::state_of(database))
+                }
             },
         };
         let silent_since = match &seen.contact {

@@ -10,21 +10,22 @@ use super::guard::{MARK, OVER_THE_LAST, UNLOCK, WRITE_TRANSITION, Warrant, with_
 
 /// The secondary is still the one that was planned for, and its jobs serve no other database.
 const AS_PLANNED: &str = r"
-DECLARE @copy uniqueidentifier, @restore uniqueidentifier, @monitor sysname;
-SELECT @copy = s.copy_job_id, @restore = s.restore_job_id, @monitor = s.monitor_server
+DECLARE @found uniqueidentifier, @copy uniqueidentifier, @restore uniqueidentifier, @monitor sysname;
+SELECT @found = s.secondary_id, @copy = s.copy_job_id, @restore = s.restore_job_id, @monitor = s.monitor_server
   FROM msdb.dbo.log_shipping_secondary AS s JOIN msdb.dbo.log_shipping_secondary_databases AS d ON d.secondary_id = s.secondary_id
  WHERE d.secondary_database = @db AND s.secondary_id = @secondary;
-IF @copy IS NULL OR @restore IS NULL
+IF @found IS NULL
 BEGIN RAISERROR(N'PCHAT|LOGSHIPPING|%s is not the secondary that was planned for', 16, 20, @db); RETURN; END;
 IF EXISTS (SELECT 1 FROM msdb.dbo.log_shipping_secondary_databases AS d WHERE d.secondary_id = @secondary AND d.secondary_database <> @db)
 BEGIN RAISERROR(N'PCHAT|LOGSHIPPING|the copy and restore jobs of %s serve another database too', 16, 20, @db); RETURN; END;
 ";
 
+/// A job that is gone is not set; one that does not tell whether it is enabled is.
 const SET_JOBS: &str = r"
-IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobs AS j WHERE j.job_id = @copy AND j.enabled <> @enabled)
+IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobs AS j WHERE j.job_id = @copy AND ISNULL(j.enabled, 1 - @enabled) <> @enabled)
   EXEC msdb.dbo.sp_update_job @job_id = @copy, @enabled = @enabled;
 IF @@ERROR <> 0 RETURN;
-IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobs AS j WHERE j.job_id = @restore AND j.enabled <> @enabled)
+IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobs AS j WHERE j.job_id = @restore AND ISNULL(j.enabled, 1 - @enabled) <> @enabled)
   EXEC msdb.dbo.sp_update_job @job_id = @restore, @enabled = @enabled;
 IF @@ERROR <> 0 RETURN;
 SELECT j.job_id, j.enabled FROM msdb.dbo.sysjobs AS j WHERE j.job_id IN (@copy, @restore);

@@ -33,7 +33,7 @@ IF @m IS NOT NULL BEGIN RAISERROR(N'PCHAT|NOTLAST|%s was not there when this was
 /// Log shipping would go on restoring what this makes impossible.
 const LOG_SHIPPING_QUIET: &str = r"
 IF EXISTS (SELECT 1 FROM msdb.dbo.log_shipping_secondary_databases AS d JOIN msdb.dbo.log_shipping_secondary AS s ON s.secondary_id = d.secondary_id
-             JOIN msdb.dbo.sysjobs AS j ON j.job_id = s.restore_job_id WHERE d.secondary_database = @db AND j.enabled = 1)
+             JOIN msdb.dbo.sysjobs AS j ON j.job_id = s.restore_job_id WHERE d.secondary_database = @db AND ISNULL(j.enabled, 1) <> 0)
 BEGIN RAISERROR(N'PCHAT|LOGSHIPPING|the restore job of %s is enabled', 16, 20, @db); RETURN; END;
 ";
 

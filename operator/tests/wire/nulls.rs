@@ -1,0 +1,212 @@
+//! Every column of every look, told as NULL: the fact is unknown, the look goes on, and nothing more dangerous is planned.
+
+use std::collections::BTreeSet;
+
+use pchat_operator::far_end::{FarEnd, Freshness};
+use pchat_operator::observe::HOME;
+use pchat_operator::sql::batches::files::{headers, list};
+use pchat_operator::sql::batches::state::{SETS, state};
+use pchat_operator::sql::connect::connect;
+use pchat_operator::sql::connection::Answer;
+use pchat_planner::facts::{Contact, Header};
+use pchat_planner::plan::{Action, Next, StepId};
+
+use crate::bench::{BACKUP, BACKUP_MIRROR, Bench, drive, look, plan, quiet, run};
+
+/// Without its clock nothing can be said of a server.
+const CLOCK: [&str; 2] = ["now_utc", "seconds_ahead"];
+/// No restore or backup runs while these looks are made.
+const NEVER_THERE: [&str; 1] = ["restoring_session"];
+const PRIMARY: &str = "sql-tp1.contoso.com";
+const PRIMARY_MIRROR: &str = "sql-tp2.contoso.com";
+
+async fn asked(bench: &Bench, batch: &pchat_operator::sql::batches::Batch) -> Answer {
+    let deadlines = &bench.ends.deadlines;
+    let mut connection = connect(bench.target(HOME), deadlines).await.unwrap();
+    let answer = connection.ask(batch, deadlines.files).await.unwrap();
+    assert!(answer.error.is_none(), "{:?}", answer.error);
+    answer
+}
+
+/// Each column of the state's sets, with the first column of its set.
+async fn columns(bench: &Bench) -> Vec<(String, String)> {
+    let answer = asked(bench, &state("mgc")).await;
+    assert_eq!(answer.sets.len(), SETS.len());
+    let named = answer.sets.iter().zip(SETS);
+    named.flat_map(|(set, first)| set.columns().iter().map(move |c| (first.to_owned(), c.clone()))).collect()
+}
+
+/// What was armed and met a row.
+async fn told(bench: &Bench, host: &str) -> bool {
+    let nulls = bench.lab.order(&format!("nulls {host}")).await.unwrap();
+    nulls["nulls"].as_array().unwrap().iter().any(|n| n["told"] == true)
+}
+
+fn all_new() -> Freshness {
+    let now = Some(jiff::Timestamp::now());
+    Freshness { others: now, mirror: now, ..Freshness::LATEST }
+}
+
+#[tokio::test]
+async fn a_column_of_the_state_that_is_not_told_hides_nothing_else_and_allows_nothing_more() {
+    let bench = quiet("silentFor: 1s").await;
+    bench.order(&format!("hold-session {PRIMARY}")).await;
+    let far = bench.far();
+    look(&far).await;
+    let columns = columns(&bench).await;
+    assert!(columns.len() > 50, "{columns:?}");
+    let mut met = BTreeSet::new();
+    let mut run = run();
+    // While the other side serves nothing is begun, whatever any of the servers does not tell.
+    let hosts = [BACKUP, BACKUP_MIRROR, PRIMARY, PRIMARY_MIRROR];
+    for (set, column) in &columns {
+        for host in hosts {
+            bench.order(&format!("null {host} {set} {column}")).await;
+        }
+        let facts = far.observe(all_new()).await;
+        let plan = plan_of(&bench, &facts, &mut run);
+        if !CLOCK.contains(&column.as_str()) {
+            for (id, seen) in &facts.instances {
+                assert_eq!(seen.contact, Contact::Answers, "{set}.{column} on {id:?}");
+                assert!(seen.state.value().is_some(), "{set}.{column} on {id:?}: {:?}", seen.state);
+            }
+        }
+        assert!(!matches!(plan, Next::Run(..)), "{set}.{column}: {plan:?}");
+        for host in hosts {
+            if told(&bench, host).await {
+                met.insert((set.clone(), column.clone()));
+            }
+            bench.order(&format!("clear-nulls {host}")).await;
+        }
+    }
+    // On the way through a failover the copy is recovered by none of them before its turn.
+    bench.order("kill site primary").await;
+    let begun = drive(&bench, &far, &mut run, Some(StepId::ApplyLogs)).await;
+    assert!(matches!(begun, Some(Action::ApplyLogs { .. })), "{begun:?}");
+    for (set, column) in &columns {
+        bench.order(&format!("null {BACKUP} {set} {column}")).await;
+        let facts = far.observe(Freshness::LATEST).await;
+        let plan = plan_of(&bench, &facts, &mut run);
+        assert!(!matches!(plan, Next::Run(StepId::RecoverDatabase, _)), "{set}.{column}: {plan:?}");
+        if told(&bench, BACKUP).await {
+            met.insert((set.clone(), column.clone()));
+        }
+        bench.order(&format!("clear-nulls {BACKUP}")).await;
+    }
+    let missed: Vec<_> =
+        columns.iter().filter(|c| !met.contains(*c) && !NEVER_THERE.contains(&c.0.as_str())).collect();
+    assert!(missed.is_empty(), "no row was there to miss it: {missed:?}");
+    far.close().await;
+}
+
+/// The plan, also where the backup instance's state is not known.
+fn plan_of(
+    bench: &Bench,
+    facts: &pchat_planner::facts::Facts,
+    run: &mut pchat_planner::journal::Run,
+) -> Next {
+    match facts.instances[&HOME].state.value() {
+        Some(_) => plan(bench, facts, run).next,
+        None => pchat_planner::plan(&bench.ends.pool, facts, run, jiff::Timestamp::now()).next,
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_a_header_that_is_not_told_makes_no_file_torn() {
+    let bench = quiet("silentFor: 1s").await;
+    let facts = look(&bench.far()).await;
+    let backups = facts.backups.value().unwrap();
+    let (name, _) = backups.files.first_key_value().unwrap();
+    let path = format!(r"{}\{name}", backups.source.share);
+    let answer = asked(&bench, &headers(&[&path])).await;
+    let columns = answer.sets[1].columns().to_vec();
+    assert!(columns.len() > 50, "{columns:?}");
+    // What the operator reads, one by one; the rest at once, for it must not matter.
+    let read = [
+        "BackupName",
+        "BackupType",
+        "Position",
+        "ServerName",
+        "DatabaseName",
+        "BackupSize",
+        "FirstLSN",
+        "LastLSN",
+        "BackupStartDate",
+        "BackupFinishDate",
+        "FamilyGUID",
+        "FirstRecoveryForkID",
+        "RecoveryForkID",
+        "ForkPointLSN",
+        "BackupSetGUID",
+    ];
+    assert!(read.iter().all(|r| columns.iter().any(|c| c == r)), "{columns:?}");
+    let rest: Vec<&str> = columns.iter().map(String::as_str).filter(|c| !read.contains(c)).collect();
+    for group in read.iter().map(|c| vec![*c]).chain([rest]) {
+        for column in &group {
+            bench.order(&format!("null {BACKUP} BackupName {column}")).await;
+        }
+        let far = bench.far();
+        let seen = look(&far).await;
+        let files = &seen.backups.value().unwrap_or_else(|| panic!("{group:?}: {:?}", seen.backups)).files;
+        assert_eq!(files.len(), backups.files.len(), "{group:?}");
+        let headers = || files.values().flat_map(|f| [&f.on_share, &f.in_folder]).flatten();
+        assert!(!headers().any(|h| matches!(h, Header::Torn { .. })), "{group:?}");
+        // All but the sign of an unfinished backup, the numbers and the names can be missed.
+        let needless = group.len() > 1
+            || ["BackupName", "ServerName", "BackupSize", "ForkPointLSN", "BackupSetGUID"]
+                .contains(&group[0]);
+        let whole = headers().all(|h| matches!(h, Header::Read(_)));
+        assert_eq!(whole, needless, "{group:?}");
+        assert!(told(&bench, BACKUP).await, "{group:?}");
+        bench.order(&format!("clear-nulls {BACKUP}")).await;
+        far.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_does_not_tell_a_name_or_a_directory_is_unknown_and_never_empty() {
+    let bench = quiet("").await;
+    let listed = asked(&bench, &list(r"\\files\pchat-logs")).await;
+    for set in &listed.sets {
+        for column in set.columns() {
+            bench.order(&format!("null {BACKUP} {column} {column}")).await;
+            let far = bench.far();
+            let facts = look(&far).await;
+            let backups = facts.backups.value().unwrap();
+            assert!(backups.share.why().is_some() && backups.folder.why().is_some(), "{column}: {backups:?}");
+            assert!(facts.instances[&HOME].state.value().is_some());
+            bench.order(&format!("clear-nulls {BACKUP}")).await;
+            far.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_property_that_a_cmdlet_does_not_give_makes_its_own_fact_unknown() {
+    let bench = quiet("").await;
+    for (cmdlet, property, unknown) in [
+        ("Get-CsPersistentChatState", "Identity", "state store"),
+        ("Get-CsPersistentChatState", "PoolState", "state store"),
+        ("Get-CsService", "Identity", "servers"),
+        ("Get-CsService", "ActiveServers", ""),
+        ("Get-CsService", "InactiveServers", ""),
+        ("Get-CsManagementStoreReplicationStatus", "ReplicaFqdn", ""),
+        ("Get-CsManagementStoreReplicationStatus", "UpToDate", "replicated"),
+    ] {
+        bench.order(&format!("null shell {cmdlet} {property}")).await;
+        let far = bench.far();
+        let shell = look(&far).await.shell;
+        assert_eq!(shell.contact, Contact::Answers, "{cmdlet} {property}");
+        for (fact, known) in [
+            ("state", shell.pool_state.value().is_some()),
+            ("servers", shell.servers.value().is_some()),
+            ("replicated", shell.replicated.value().is_some()),
+            ("store", shell.store_writable.value().is_some()),
+        ] {
+            assert_eq!(known, !unknown.contains(fact), "{fact} without {property} of {cmdlet}: {shell:?}");
+        }
+        assert!(told(&bench, "shell").await, "{cmdlet} {property}");
+        bench.order("clear-nulls shell").await;
+        far.close().await;
+    }
+}

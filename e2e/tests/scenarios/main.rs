@@ -17,3 +17,4 @@ mod odd_ends;
 mod order;
 mod other_side;
 mod prefixes;
+mod times;

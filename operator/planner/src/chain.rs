@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::{BackupKind, BackupSet, Backups, Header};
@@ -27,8 +28,10 @@ const MAX_COURSES: usize = 6;
 pub struct Link {
     /// What RESTORE gets.
     pub file: LogFile,
-    /// When the backup began: everything stored before it is in the chain up to and with this set.
-    pub started: Timestamp,
+    /// When the backup began, by its server's wall clock: everything stored before it is in the chain up to and with this set.
+    pub started: DateTime,
+    /// The server that made it.
+    pub server: String,
     /// Fork at its end.
     pub fork: Fork,
     /// Whether it is whole in the copy folder.
@@ -313,6 +316,7 @@ impl Walk<'_> {
                 size: set.size,
             },
             started: set.started,
+            server: set.server.clone(),
             fork: set.fork,
             in_folder,
         });

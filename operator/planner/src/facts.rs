@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use uuid::Uuid;
 
 use crate::journal::Journal;
@@ -88,6 +90,8 @@ pub enum Contact {
     Silent {
         /// Start of the first look of an unbroken series of silent ones.
         since: Timestamp,
+        /// End of the last look of that series: nothing is known of what came after it.
+        until: Timestamp,
         /// Number of looks in the series.
         tries: u32,
         /// What was tried, for example `no answer from 10.1.1.11:1433 in 3 s`.
@@ -281,10 +285,10 @@ pub struct RestoredBackup {
     pub last_lsn: Lsn,
     /// Fork at its end.
     pub fork: Fork,
-    /// When the backup began, in UTC by the zone assumption of [`BackupSet::started`].
-    pub started: Timestamp,
-    /// Whether msdb tells the offset of that time; otherwise it was taken to be the backup instance's present one.
-    pub zoned: bool,
+    /// When the backup began, by the wall clock of the server that made it.
+    pub started: DateTime,
+    /// The offset of that clock, if msdb tells it.
+    pub zone: Option<Offset>,
 }
 
 /// An Agent job of log shipping.
@@ -385,6 +389,26 @@ pub struct Backups {
     pub folder: Fact<Vec<String>>,
     /// Every `.trn` file whose turn may still come, or whose header proves where a copy was recovered.
     pub files: BTreeMap<String, BackupFile>,
+    /// When their log was found, oldest first.
+    pub grown: Arc<[Grown]>,
+}
+
+/// How far the log that is in share and folder reached at a look, kept for each look at which it reached further.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Grown {
+    /// Start of the last look before this one at which the share's listing was proved; `None`: there was none.
+    pub before: Option<Timestamp>,
+    /// End of this look.
+    pub seen: Timestamp,
+    /// The highest LSN of each recovery fork.
+    pub ends: Vec<(Fork, Lsn)>,
+}
+
+impl Grown {
+    /// Whether log of this fork up to this LSN was there.
+    pub fn holds(&self, fork: Fork, lsn: Lsn) -> bool {
+        self.ends.iter().any(|(f, end)| *f == fork && lsn <= *end)
+    }
 }
 
 /// A log backup by name, as found in one or both places.
@@ -450,10 +474,10 @@ pub struct BackupSet {
     pub fork: Fork,
     /// `ForkPointLSN`, if the set crosses a fork.
     pub fork_point: Option<Lsn>,
-    /// `BackupStartDate`, taken to be in the backup instance's time zone.
-    pub started: Timestamp,
+    /// `BackupStartDate`: the wall clock of the server that made it, in a zone that no header tells.
+    pub started: DateTime,
     /// `BackupFinishDate`, likewise.
-    pub finished: Timestamp,
+    pub finished: DateTime,
     /// `ServerName`.
     pub server: String,
     /// `BackupSize`, bytes.

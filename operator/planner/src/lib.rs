@@ -13,6 +13,7 @@ pub mod facts;
 pub mod files;
 mod hazards;
 pub mod journal;
+mod life;
 mod loss;
 pub mod lsn;
 mod next;
@@ -25,6 +26,7 @@ mod service;
 mod steps;
 mod stops;
 mod telling;
+pub mod times;
 mod words;
 
 pub use actions::{BATCH_BYTES, BATCH_FILES};

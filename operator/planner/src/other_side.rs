@@ -1,7 +1,8 @@
 //! What the side that the pool is to leave looks like: serving, half alive, damaged or silent.
 //!
 //! Fails closed: whatever answers and is not plainly silent is a danger of two writable sides until a person says
-//! otherwise. Silence is judged by the executor's clock, from the first look of an unbroken series.
+//! otherwise. Silence is judged by the executor's clock, from the first look of an unbroken series, and it is made of looks: a
+//! clock that went on while nobody looked is no silence.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,6 +14,19 @@ use crate::words::{after, instance, time};
 /// Before the point of no return, both partners must have been looked at this recently.
 pub const FRESH: SignedDuration = SignedDuration::from_secs(30);
 
+/// The next look at a silent partner ends by then. Until it does, silence is taken to last; a clock that has gone on for longer
+/// than this since the last look was set, or the executor was asleep.
+pub(crate) const NEXT_LOOK: SignedDuration = SignedDuration::from_secs(10);
+
+/// Looks that a silence of this length must be made of: as many as end in that time, and three at most.
+pub(crate) fn least_looks(silent_for: SignedDuration) -> u32 {
+    match silent_for.as_secs() {
+        ..10 => 1,
+        10..20 => 2,
+        _ => 3,
+    }
+}
+
 /// The other side, summed up over both partners.
 #[derive(Clone, Debug)]
 pub(crate) struct OtherSide {
@@ -22,6 +36,10 @@ pub(crate) struct OtherSide {
     pub hazards: Vec<Hazard>,
     /// The later of the partners' first silences; `None` when none is silent.
     pub silent_since: Option<Timestamp>,
+    /// The earlier of the ends of the silent partners' last looks.
+    pub silent_until: Option<Timestamp>,
+    /// The smaller number of looks that a silent partner's silence is made of.
+    pub looks: u32,
     /// A partner was not looked at yet, which is no silence, however late the clock says it is.
     pub unseen: bool,
     /// When every partner had answered that it does not serve: nothing was stored after this.
@@ -38,8 +56,10 @@ impl OtherSide {
         if self.unseen {
             return Some(after(now, pool.silent_for));
         }
-        let since = self.silent_since?;
-        (now.duration_since(since) < pool.silent_for).then(|| after(since, pool.silent_for))
+        let (since, until) = (self.silent_since?, self.silent_until?);
+        let lasted = now.min(after(until, NEXT_LOOK)).duration_since(since);
+        let enough = lasted >= pool.silent_for && self.looks >= least_looks(pool.silent_for);
+        (!enough).then(|| after(since, pool.silent_for).max(after(now, SignedDuration::from_secs(1))))
     }
 
     /// Whether something there answers that may serve again.
@@ -53,6 +73,8 @@ impl OtherSide {
             serves: None,
             hazards: Vec::new(),
             silent_since: None,
+            silent_until: None,
+            looks: u32::MAX,
             unseen: false,
             stopped_at: None,
             looked_at: now,
@@ -74,8 +96,10 @@ impl OtherSide {
             };
             it.looked_at = it.looked_at.min(f.at);
             match (&f.contact, f.state.value()) {
-                (Contact::Silent { since, tries, detail }, _) => {
+                (Contact::Silent { since, until, tries, detail }, _) => {
                     it.silent_since = Some(it.silent_since.map_or(*since, |s| s.max(*since)));
+                    it.silent_until = Some(it.silent_until.map_or(*until, |u| u.min(*until)));
+                    it.looks = it.looks.min(*tries);
                     seen.push(format!(
                         "{name} does not answer ({detail}; {} since {})",
                         crate::words::count(*tries as usize, "look"),

@@ -13,16 +13,14 @@ use crate::chain::{self, Course};
 use crate::copy::{self, Copy};
 use crate::facts::{Database, Facts, InstanceState, PoolState, Secondary};
 use crate::journal::{Run, Transition};
+pub use crate::life::LIFE_SLACK;
 use crate::lsn::Position;
 use crate::other_side::OtherSide;
 use crate::ownership::{self, Ownership};
 use crate::plan::{Hazard, Loss, Reason};
 use crate::pool::{LogSource, Pool, Side};
-use crate::{hazards, loss, words};
-
-/// A backup that began this shortly after the first silent look is no sign of life: the look takes time itself, headers tell
-/// whole seconds, and clocks differ.
-pub const LIFE_SLACK: SignedDuration = SignedDuration::from_secs(15);
+use crate::times::{self, Times};
+use crate::{hazards, life, loss, words};
 
 /// When a row is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +140,9 @@ pub(crate) struct Evidence<'a> {
     pub source: Option<LogSource>,
     /// A backup began after the other side fell silent.
     pub life_after_silence: bool,
+    pub times: Times<'a>,
+    /// How far the far end's clock is ahead of the executor's.
+    pub ahead: SignedDuration,
     pub courses: Vec<Course>,
     /// Which of the courses is taken (or shown first, while none is chosen).
     pub chosen: usize,
@@ -173,13 +174,12 @@ impl<'a> Evidence<'a> {
         if let (Copy::Restoring, Some(backups), Ok(position)) = (&copy, backups, &db.position) {
             courses = chain::judge(backups, &db.name, *position, None);
         }
-        let newest = backups.and_then(|b| {
-            let since = other.silent_since?;
-            chain::sets(b, &db.name)
-                .into_iter()
-                .filter(|(_, s)| s.started > words::after(since, LIFE_SLACK))
-                .max_by_key(|(_, s)| s.started)
-        });
+        let times = Times::of(backups, db);
+        let ahead = facts.instances.get(&crate::next::BACKUP).map(|f| times::ahead(state.clock, f.at));
+        let ahead = ahead.unwrap_or_default();
+        let sign = backups
+            .filter(|_| other.serves.is_none())
+            .and_then(|b| life::sign(b, &db.name, &times, other.silent_since?, ahead, now));
         let mut e = Evidence {
             pool,
             facts,
@@ -190,7 +190,9 @@ impl<'a> Evidence<'a> {
             open,
             ownership: ownership::judge(state, run, pool.active),
             source: source(pool, state, open),
-            life_after_silence: newest.is_some() && other.serves.is_none(),
+            life_after_silence: sign.is_some(),
+            times,
+            ahead,
             other,
             copy,
             courses,
@@ -203,19 +205,14 @@ impl<'a> Evidence<'a> {
             accepted: None,
         };
         let mut common = e.common_hazards();
-        if let Some((name, set)) = newest.filter(|_| e.life_after_silence) {
-            common.insert(Hazard {
-                reason: Reason::PrimaryMayBeAlive,
-                subject: name.to_owned(),
-                lsn: None,
-                fork: None,
-                sentence: format!(
-                    "{name} was begun by {} at {}, after the other side fell silent: it may still be serving",
-                    set.server,
-                    words::time(set.started, now)
-                ),
-            });
-        }
+        // One danger for a side that lives, whatever it goes on writing.
+        common.extend(sign.map(|sign| Hazard {
+            reason: Reason::PrimaryMayBeAlive,
+            subject: format!("{}/backups", Side::Primary),
+            lsn: None,
+            fork: None,
+            sentence: sign.sentence,
+        }));
         e.choose(common);
         e
     }
@@ -244,16 +241,19 @@ impl<'a> Evidence<'a> {
                 None if self.copy.is_online() => copy::fork_point(self.db),
                 None => self.db.position.as_ref().ok().copied(),
             };
-            let loss = if self.copy.is_recovered() {
-                let record = self.state.journal.transition.as_ref().and_then(|t| t.recovery.as_ref());
-                match record.filter(|r| copy::is_of(self.db, r)) {
-                    Some(record) => loss::recorded(record, &self.other),
-                    None => loss::of_online_copy(self.db, self.facts.backups.value(), &self.other, self.now),
-                }
-            } else if self.copy.is_online() {
-                loss::of_online_copy(self.db, self.facts.backups.value(), &self.other, self.now)
-            } else {
-                loss::ahead(self.db, course.as_ref(), &self.other, self.now)
+            let judge = loss::Judge {
+                db: self.db,
+                backups: self.facts.backups.value(),
+                times: &self.times,
+                other: &self.other,
+                ahead: self.ahead,
+                now: self.now,
+            };
+            let record = self.state.journal.transition.as_ref().and_then(|t| t.recovery.as_ref());
+            let loss = match record.filter(|r| self.copy.is_recovered() && copy::is_of(self.db, r)) {
+                Some(record) => loss::recorded(record, &self.other),
+                None if self.copy.is_online() => judge.of_online_copy(),
+                None => judge.ahead_of(course.as_ref()),
             };
             if self.copy == Copy::Restoring {
                 set.extend(self.unread_backups(at));

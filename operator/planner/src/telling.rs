@@ -3,6 +3,7 @@
 //! Decides nothing.
 
 use crate::next::BACKUP;
+use crate::other_side::least_looks;
 use crate::ownership::Ownership;
 use crate::plan::{Reason, Step, StepId, StepState, Stop};
 use crate::policy::{Decision, Evidence, Row};
@@ -13,8 +14,12 @@ use crate::words::{count, duration, instance, list, time};
 pub(crate) fn row(e: &Evidence, row: &Row) -> String {
     if row.decision == Decision::Wait(Reason::SilenceTooShort) {
         let left = e.other.too_young(e.pool, e.now).map(|t| duration(t.duration_since(e.now)));
+        let looks = match least_looks(e.pool.silent_for) {
+            1 => String::new(),
+            least => format!(" in at least {}", count(least as usize, "look")),
+        };
         return format!(
-            "{}. A failover is forced after {} of silence; {} left",
+            "{}. A failover is forced after {} of silence{looks}; {} left",
             e.other.seen,
             duration(e.pool.silent_for),
             left.unwrap_or_else(|| "0 s".into())

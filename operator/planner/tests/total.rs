@@ -126,7 +126,7 @@ fn bend(c: &mut Case, d: &mut Dice) {
         18 => c.facts.shell.pool_state = unknown("dead"),
         19 if c.facts.backups.value().is_some() => {
             let mut s = set(0, 0);
-            (s.first_lsn, s.last_lsn, s.started) = (lsn(d), lsn(d), moment(d));
+            (s.first_lsn, s.last_lsn, s.started) = (lsn(d), lsn(d), wall(moment(d)));
             s.fork = fork(A + u128::from(d.below(3)));
             s.fork_point = (d.below(2) == 0).then(|| lsn(d));
             let odd =

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::Offset;
 use pchat_planner::facts::{BackupFile, BackupKind, Backups, Fact, Header};
 use pchat_planner::pool::LogSource;
 
+use super::growth::Growth;
 use super::headers::{Cache, long_applied, path, read_all};
 use crate::sql::batches::files::list;
 use crate::sql::connect::{ConnectError, connect};
@@ -33,8 +33,6 @@ pub struct Wanted {
     pub known: BTreeSet<String>,
     /// The last file restored, as msdb has it.
     pub last_restored: Option<String>,
-    /// Time zone of the server.
-    pub zone: Offset,
 }
 
 /// What a series of looks remembers: connections after clean answers, and headers. Share and folder have
@@ -43,6 +41,7 @@ pub struct Wanted {
 pub struct Memory {
     share: Place,
     folder: Place,
+    growth: Growth,
 }
 
 impl Memory {
@@ -67,7 +66,7 @@ struct Listing {
 /// Looks once into both places at the same time.
 pub async fn look(target: &Target, wanted: &Wanted, deadlines: &Deadlines, memory: &mut Memory) -> Backups {
     let at = Timestamp::now();
-    let Memory { share, folder } = memory;
+    let Memory { share, folder, growth } = memory;
     let source = &wanted.source;
     let (on_share, in_folder) = tokio::join!(
         share.look(target, &source.share, wanted, deadlines, false),
@@ -97,12 +96,15 @@ pub async fn look(target: &Target, wanted: &Wanted, deadlines: &Deadlines, memor
             Err(why) => Fact::Unknown { why, source, at },
         }
     };
-    Backups {
+    let mut backups = Backups {
         source: source.clone(),
         share: fact(on_share.names, &source.share),
         folder: fact(in_folder.names, &source.folder),
         files,
-    }
+        grown: Arc::default(),
+    };
+    backups.grown = growth.take(&backups, &wanted.database, at, Timestamp::now());
+    backups
 }
 
 impl Place {
@@ -164,8 +166,7 @@ impl Place {
         let backups = names.iter().filter(|n| n.to_lowercase().ends_with(".trn")).cloned();
         let last = wanted.last_restored.as_deref();
         let (skipped, asked): (Vec<_>, Vec<_>) = backups.partition(|n| long_applied(n, last));
-        let read =
-            read_all(connection, directory, &asked, &mut self.cache, wanted.zone, deadlines.files).await;
+        let read = read_all(connection, directory, &asked, &mut self.cache, deadlines.files).await;
         // A file that is gone between listing and reading is not there.
         let read = read.into_iter().filter_map(|(name, header)| Some((name, header?)));
         skipped.into_iter().map(|name| (name, Header::Skipped)).chain(read).collect()
@@ -229,7 +230,6 @@ mod tests {
             database: "mgc".into(),
             known: known.iter().map(|k| (*k).to_owned()).collect(),
             last_restored: None,
-            zone: Offset::UTC,
         }
     }
 

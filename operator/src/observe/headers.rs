@@ -105,7 +105,6 @@ pub async fn read_all(
     directory: &str,
     names: &[String],
     cache: &mut Cache,
-    zone: Offset,
     within: Duration,
 ) -> Vec<(String, Option<Header>)> {
     let at = Timestamp::now();
@@ -119,7 +118,7 @@ pub async fn read_all(
     }
     let mut alone = Vec::new();
     for chunk in asked.chunks(MOST_HEADERS) {
-        for (name, verdict) in read_some(connection, directory, chunk, zone, within).await {
+        for (name, verdict) in read_some(connection, directory, chunk, within).await {
             match verdict {
                 Some(verdict) => {
                     let header = cache.judge(&path(directory, &name), verdict, at);
@@ -131,7 +130,7 @@ pub async fn read_all(
     }
     // Only the first error of an answer is told; who failed with another one is asked again by himself.
     for name in alone {
-        let mut verdicts = read_some(connection, directory, std::slice::from_ref(&name), zone, within).await;
+        let mut verdicts = read_some(connection, directory, std::slice::from_ref(&name), within).await;
         let verdict = verdicts.pop().and_then(|(_, v)| v);
         let verdict = verdict.unwrap_or_else(|| Verdict::Unknown("the server told no reason".into()));
         let header = cache.judge(&path(directory, &name), verdict, at);
@@ -145,14 +144,13 @@ async fn read_some(
     connection: &mut Connection,
     directory: &str,
     names: &[String],
-    zone: Offset,
     within: Duration,
 ) -> Vec<(String, Option<Verdict>)> {
     let all = |verdict: &dyn Fn() -> Verdict| names.iter().map(|n| (n.clone(), Some(verdict()))).collect();
     let paths: Vec<String> = names.iter().map(|n| path(directory, n)).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     match connection.ask(&headers_batch(&paths), within).await {
-        Ok(answer) => match sort_out(&answer, names.len(), zone) {
+        Ok(answer) => match sort_out(&answer, names.len()) {
             Ok(verdicts) => names.iter().cloned().zip(verdicts).collect(),
             Err(misread) => {
                 all(&|| Verdict::Unknown(format!("its header has an unexpected form ({misread})")))
@@ -163,7 +161,7 @@ async fn read_some(
 }
 
 /// Puts sets, markers and the first error of an answer together.
-fn sort_out(answer: &Answer, files: usize, zone: Offset) -> Result<Vec<Option<Verdict>>, Misread> {
+fn sort_out(answer: &Answer, files: usize) -> Result<Vec<Option<Verdict>>, Misread> {
     let mut verdicts: Vec<Option<Verdict>> = (0..files).map(|_| None).collect();
     let mut open: Option<(usize, Option<&[Record]>)> = None;
     let mut first_failed = None;
@@ -178,7 +176,7 @@ fn sort_out(answer: &Answer, files: usize, zone: Offset) -> Result<Vec<Option<Ve
             if failed {
                 first_failed.get_or_insert(k);
             } else {
-                verdicts[k] = Some(sets(rows.unwrap_or_default(), zone)?);
+                verdicts[k] = Some(sets(rows.unwrap_or_default())?);
             }
         } else if let Some((_, rows)) = &mut open {
             *rows = Some(set.rows());
@@ -205,10 +203,10 @@ fn fault(error: &ServerError) -> Verdict {
     }
 }
 
-fn sets(rows: &[Record], zone: Offset) -> Result<Verdict, Misread> {
+fn sets(rows: &[Record]) -> Result<Verdict, Misread> {
     let mut sets = Vec::with_capacity(rows.len());
     for row in rows {
-        match set(row, zone) {
+        match set(row) {
             Ok(Some(set)) => sets.push(set),
             Ok(None) => return Ok(Verdict::Torn("the backup is unfinished (no LSNs in its header)".into())),
             // It may be whole: one column that is not told makes this file unknown, and neither torn nor the others.
@@ -222,7 +220,7 @@ fn sets(rows: &[Record], zone: Offset) -> Result<Verdict, Misread> {
 }
 
 /// `None`: unfinished. A row without error whose LSNs are NULL, named `*** INCOMPLETE ***`.
-fn set(row: &Record, zone: Offset) -> Result<Option<BackupSet>, Misread> {
+fn set(row: &Record) -> Result<Option<BackupSet>, Misread> {
     let (first_lsn, last_lsn) = (row.lsn("FirstLSN")?, row.lsn("LastLSN")?);
     let unfinished = if_told(row.text("BackupName")).is_some_and(|name| name == "*** INCOMPLETE ***");
     if unfinished || (first_lsn.is_none() && last_lsn.is_none()) {
@@ -232,8 +230,8 @@ fn set(row: &Record, zone: Offset) -> Result<Option<BackupSet>, Misread> {
         value.ok_or_else(|| Misread::new(column, "is NULL"))
     }
     let (first_lsn, last_lsn) = (told("FirstLSN", first_lsn)?, told("LastLSN", last_lsn)?);
-    let started = told("BackupStartDate", row.local_time("BackupStartDate", zone)?)?;
-    let finished = told("BackupFinishDate", row.local_time("BackupFinishDate", zone)?)?;
+    let started = told("BackupStartDate", row.wall_clock("BackupStartDate")?)?;
+    let finished = told("BackupFinishDate", row.wall_clock("BackupFinishDate")?)?;
     Ok(Some(BackupSet {
         // Documented to be NULL at times; it only tells sets apart.
         id: if_told(row.guid("BackupSetGUID")).unwrap_or_default(),

@@ -6,6 +6,7 @@
 
 pub mod background;
 pub mod backups;
+mod growth;
 pub mod headers;
 pub mod probe;
 pub mod state;
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use jiff::tz::Offset;
 use pchat_planner::facts::{
     Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, Secondary, ShellFacts,
 };
@@ -258,7 +258,7 @@ impl Observer {
         let seen = look(target, &self.ends.pool.database, &self.ends.deadlines, &mut home.connection).await;
         if let Look::Read(read) = &seen {
             home.clock = Some(Clock { told: read.state.clock, heard: Instant::now() });
-            let wanted = wanted(&self.ends.pool, &read.state, read.zone);
+            let wanted = wanted(&self.ends.pool, &read.state);
             self.wanted.send_if_modified(|w| {
                 let other = *w != wanted;
                 *w = wanted;
@@ -308,7 +308,7 @@ fn base_name(path: &str) -> String {
 }
 
 /// Where to look, in the planner's order: discovered, else recorded in the open transition, else declared.
-fn wanted(pool: &Pool, state: &InstanceState, zone: Offset) -> Option<Wanted> {
+fn wanted(pool: &Pool, state: &InstanceState) -> Option<Wanted> {
     let open = state.journal.transition.as_ref().filter(|t| t.is_open());
     let evidence = open.and_then(|t| t.evidence.as_ref());
     let discovered = state.secondary.as_ref().and_then(Secondary::source);
@@ -333,7 +333,6 @@ fn wanted(pool: &Pool, state: &InstanceState, zone: Offset) -> Option<Wanted> {
         database: pool.database.clone(),
         known,
         last_restored: restored.map(str::to_owned),
-        zone,
     })
 }
 

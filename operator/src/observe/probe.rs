@@ -1,9 +1,9 @@
 //! One look at one instance: connects or uses the connection that the last look left, asks for the state,
 //! and says what a failure to answer means.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::{Contact, Fact, InstanceFacts};
 
 use super::state::{self, Read};
@@ -113,34 +113,53 @@ pub enum Reached {
     Silent(String),
 }
 
-/// A series of looks at one server, which tells since when it has been silent.
+/// The longest that a series of silent looks may go without one, and that a silent look itself may take: the deadlines of a look
+/// at a dead host and the pauses, at rest too, stay below it.
+const GAP: SignedDuration = pchat_planner::FRESH;
+
+/// The wall clock and the monotonic one may differ by this between two looks: more, and one was set or the machine slept.
+const APART: SignedDuration = SignedDuration::from_secs(1);
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    wall: Timestamp,
+    running: Instant,
+}
+
+/// Silent looks, none of which was far from the one before.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Timestamp,
+    tries: u32,
+    until: Moment,
+}
+
+/// A series of looks at one server, which tells since when it has been silent. Silence is made of looks: where nobody looked for
+/// too long, or the clocks do not agree on how long that was, a new series begins.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
-    silent: Option<(Timestamp, u32)>,
+    silent: Option<Silence>,
 }
 
 impl Series {
-    /// Takes a look that began `at` into the series.
+    /// Takes a look that began `at`, and ends now, into the series.
     pub fn contact(&mut self, at: Timestamp, reached: &Reached) -> Contact {
+        self.contact_by(at, Moment { wall: Timestamp::now(), running: Instant::now() }, reached)
+    }
+
+    fn contact_by(&mut self, at: Timestamp, ended: Moment, reached: &Reached) -> Contact {
+        let before = self.silent.take();
         match reached {
             Reached::Silent(detail) => {
-                let (since, tries) =
-                    self.silent.map_or((at, 1), |(since, tries)| (since, tries.saturating_add(1)));
-                self.silent = Some((since, tries));
-                Contact::Silent { since, tries, detail: detail.clone() }
+                let silence = Silence::with(before, at, ended);
+                self.silent = Some(silence);
+                let Silence { since, tries, until } = silence;
+                Contact::Silent { since, until: until.wall, tries, detail: detail.clone() }
             }
-            Reached::Unusable(detail) => {
-                self.silent = None;
-                Contact::Unusable { detail: detail.clone() }
-            }
-            Reached::Denied(detail) => {
-                self.silent = None;
-                Contact::Denied { detail: detail.clone() }
-            }
-            Reached::Answers => {
-                self.silent = None;
-                Contact::Answers
-            }
+            Reached::Unusable(detail) => Contact::Unusable { detail: detail.clone() },
+            Reached::Denied(detail) => Contact::Denied { detail: detail.clone() },
+            Reached::Answers => Contact::Answers,
         }
     }
 
@@ -162,6 +181,28 @@ impl Series {
         };
         let login = target.credentials.shown.clone();
         InstanceFacts { contact: self.contact(at, &reached), at, login, state }
+    }
+}
+
+impl Silence {
+    /// The series that a silent look, begun `at`, continues or begins.
+    fn with(before: Option<Silence>, at: Timestamp, ended: Moment) -> Silence {
+        // A look that is much longer than its deadlines was slept through: only its end is known.
+        let took = ended.wall.duration_since(at);
+        let whole = !took.is_negative() && took <= GAP;
+        let begins = Silence { since: if whole { at } else { ended.wall }, tries: 1, until: ended };
+        let Some(before) = before else { return begins };
+        let by_wall = ended.wall.duration_since(before.until.wall);
+        let running = ended.running.saturating_duration_since(before.until.running);
+        let apart = SignedDuration::try_from(running).map(|running| (by_wall - running).abs());
+        if apart.is_ok_and(|apart| apart > APART) {
+            // Whether it happened before this look or in it can't be told.
+            return Silence { since: ended.wall, ..begins };
+        }
+        if !whole || at.duration_since(before.until.wall) > GAP {
+            return begins;
+        }
+        Silence { tries: before.tries.saturating_add(1), until: ended, ..before }
     }
 }
 
@@ -205,5 +246,55 @@ mod tests {
             assert!(matches!(again.contact, Contact::Silent { since, tries: 1, .. } if since == at(9)));
             assert!(again.state.value().is_none());
         }
+    }
+
+    const SILENT: fn() -> Reached = || Reached::Silent("no answer".into());
+
+    /// Looks of three seconds; each is told by the second at which it begins by the wall clock, and by how far that clock has been
+    /// set forward so far. The series after the last one: since when, and of how many looks.
+    fn series(looks: &[(i64, i64)]) -> (i64, u32) {
+        let (mut series, zero, mut last) = (Series::default(), Instant::now(), (0, 0));
+        for (begins, set) in looks {
+            let ended = Moment {
+                wall: at(begins + 3),
+                running: zero + Duration::from_secs((begins + 3 - set).unsigned_abs()),
+            };
+            let Contact::Silent { since, tries, until, .. } =
+                series.contact_by(at(*begins), ended, &SILENT())
+            else {
+                panic!("it is silent")
+            };
+            assert_eq!(until, ended.wall);
+            last = (since.as_second(), tries);
+        }
+        last
+    }
+
+    #[test]
+    fn silence_lasts_from_look_to_look_also_when_they_are_as_rare_as_at_rest() {
+        assert_eq!(series(&[(100, 0), (105, 0), (110, 0)]), (100, 3));
+        assert_eq!(series(&[(100, 0), (125, 0), (150, 0)]), (100, 3));
+    }
+
+    #[test]
+    fn a_gap_between_looks_or_within_one_begins_a_new_series() {
+        assert_eq!(series(&[(100, 0), (400, 0)]), (400, 1), "nobody looked for five minutes");
+        assert_eq!(series(&[(100, 0), (105, 0), (400, 0), (405, 0)]), (400, 2));
+        let mut slept = Series::default();
+        let ended = Moment { wall: at(400), running: Instant::now() };
+        let contact = slept.contact_by(at(100), ended, &SILENT());
+        assert!(
+            matches!(contact, Contact::Silent { since, tries: 1, .. } if since == at(400)),
+            "{contact:?}"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_was_set_or_a_machine_that_slept_begins_a_new_series() {
+        for set in [20, 3_600, -20] {
+            let (begins, end) = (105 + set, 108 + set);
+            assert_eq!(series(&[(100, 0), (begins, set)]), (end, 1), "the clock was set by {set} s");
+        }
+        assert_eq!(series(&[(100, 0), (3_700, 3_595), (3_705, 3_595)]), (3_703, 2));
     }
 }

@@ -22,8 +22,6 @@ use crate::sql::rows::{Misread, Record, Set, if_told, zone};
 pub struct Read {
     /// For the planner.
     pub state: InstanceState,
-    /// The server's time zone, for times that it tells in local time.
-    pub zone: Offset,
 }
 
 /// Reads a whole answer to the question about `asked`, the chat database.
@@ -40,7 +38,7 @@ pub fn read(answer: &Answer, asked: &str) -> Result<Read, Misread> {
     let zone = zone(server.need_int("seconds_ahead")?)
         .ok_or_else(|| Misread::new("seconds_ahead", "is no time zone"))?;
 
-    let restored = one(set("restore_file")?)?.and_then(|r| last_restored(r, zone));
+    let restored = one(set("restore_file")?)?.and_then(last_restored);
     let mirroring = one(set("mirroring_guid")?)?.map(mirroring);
     let recovered = one(set("recovery_fork_guid")?)?.and_then(recovered);
     let redo = one(set("redo_files")?)?;
@@ -73,7 +71,6 @@ pub fn read(answer: &Answer, asked: &str) -> Result<Read, Misread> {
             journal,
             journal_damage,
         },
-        zone,
     })
 }
 
@@ -190,15 +187,15 @@ fn own_zone(quarters: i64) -> Option<Offset> {
 }
 
 /// Without LSN, fork and time msdb's history says nothing.
-fn last_restored(row: &Record, zone: Offset) -> Option<RestoredBackup> {
+fn last_restored(row: &Record) -> Option<RestoredBackup> {
     let last_lsn = if_told(row.lsn("last_lsn"))?;
     let fork = if_told(row.fork("last_recovery_fork_guid"))?;
-    let own = if_told(row.int("time_zone")).and_then(own_zone);
-    let started = if_told(row.local_time("backup_start_date", own.unwrap_or(zone)))?;
+    let zone = if_told(row.int("time_zone")).and_then(own_zone);
+    let started = if_told(row.wall_clock("backup_start_date"))?;
     // A sentence can name it so; no file is called that.
     let file =
         if_told(row.text("restore_file")).unwrap_or_else(|| "a backup that msdb does not name".to_owned());
-    Some(RestoredBackup { file, last_lsn, fork, started, zoned: own.is_some() })
+    Some(RestoredBackup { file, last_lsn, fork, started, zone })
 }
 
 /// A job that log shipping names and msdb does not have was deleted. Jobs of which it is not known for how many databases they

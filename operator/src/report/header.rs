@@ -83,7 +83,7 @@ pub fn silence(pool: &Pool, facts: &Facts, side: Side, now: jiff::Timestamp) -> 
                     detail.trim_end_matches('.')
                 ));
             }
-            Some(Contact::Silent { since, tries, detail }) => {
+            Some(Contact::Silent { since, tries, detail, .. }) => {
                 silent.push(instance.to_string());
                 // The younger silence is the one that counts.
                 let newer = evidence.as_ref().is_none_or(|(s, ..)| s < since);

@@ -120,7 +120,7 @@ pub fn planned(view: &View<'_>, paint: Paint) -> String {
 /// What is known of an instance, as sentences.
 fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
     match &seen.contact {
-        Contact::Silent { since, tries, detail } => format!(
+        Contact::Silent { since, tries, detail, .. } => format!(
             "does not answer since {} ({}): {}",
             time(*since, view.now),
             header::tried(*tries),

@@ -143,8 +143,8 @@ impl Record {
         Ok(self.guid(column)?.map(Fork))
     }
 
-    /// A `datetime` in the server's local time, turned into UTC with the zone that the server has now.
-    pub fn local_time(&self, column: &str, zone: Offset) -> Result<Option<Timestamp>, Misread> {
+    /// A `datetime`: the wall clock of whoever wrote it.
+    pub fn wall_clock(&self, column: &str) -> Result<Option<DateTime>, Misread> {
         let local = match self.data(column)? {
             ColumnData::DateTime(None) | ColumnData::DateTime2(None) | ColumnData::SmallDateTime(None) => {
                 return Ok(None);
@@ -163,8 +163,14 @@ impl Record {
             }
             other => return Err(Self::wrong(column, "a datetime", other)),
         };
-        let utc = local.and_then(|l| zone.to_timestamp(l).ok());
-        utc.map(Some).ok_or_else(|| Misread::new(column, "the date is out of range"))
+        local.map(Some).ok_or_else(|| Misread::new(column, "the date is out of range"))
+    }
+
+    /// A `datetime` in the server's local time, turned into UTC with the zone that the server has now.
+    pub fn local_time(&self, column: &str, zone: Offset) -> Result<Option<Timestamp>, Misread> {
+        let Some(local) = self.wall_clock(column)? else { return Ok(None) };
+        let utc = zone.to_timestamp(local);
+        utc.map(Some).map_err(|_| Misread::new(column, "the date is out of range"))
     }
 
     /// As `text`, with NULL as an error.

@@ -213,8 +213,8 @@ impl World {
                         file: file.path.clone(),
                         last_lsn: file.last_lsn,
                         fork: from.fork,
-                        started: t(file.last_lsn.0 as i64),
-                        zoned: false,
+                        started: wall(t(file.last_lsn.0 as i64)),
+                        zone: Some(jiff::tz::Offset::UTC),
                     });
                     done.applied.push(Applied {
                         name: file.name.clone(),

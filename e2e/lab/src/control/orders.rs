@@ -8,6 +8,7 @@ use super::{nulls, status};
 use crate::lab::Inner;
 use crate::net::{Client, Presence, Way};
 use crate::world::World;
+use crate::world::clock::Clock;
 use crate::world::database::State;
 use crate::world::gate::Passage;
 use crate::world::instance::{Fault, FaultKind, Side};
@@ -56,6 +57,7 @@ forget-history HOST                            the clean-up of backup and restor
 refuse-login HOST NUMBER                       the operator's login is refused with NUMBER (18456, 18486 ...); 0 for taken
 promote-mirror primary|backup                  the mirror takes over with all it acknowledged
 force-service primary|backup                   the mirror takes over with a new recovery fork
+clock HOST SECONDS_AHEAD [ZONE_MINUTES]        its clock is set wrong, or right; its zone stays where none is given
 agent HOST on|off                              SQL Server Agent
 store writable|unwritable | replicate
 messages MILLISECONDS                          time between two messages of each active chat server; 0 for none
@@ -268,6 +270,21 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
             let done = if words[0] == "force-service" { w.force_service(key) } else { w.promote_mirror(key) };
             done.map_err(|e| format!("Msg {}: {}", e.number, e.text))?;
             format!("the mirror of {side_name} serves")
+        }
+        ["clock", host, ahead, zone @ ..] => {
+            let at = server(w, host)?;
+            let whole = |text: &str| {
+                text.parse::<i64>().map_err(|_| format!("expected a whole number, found {text}"))
+            };
+            let zone_min = match zone {
+                [] => w.servers[at].clock.zone_min,
+                [zone] => i32::try_from(whole(zone)?).map_err(|e| e.to_string())?,
+                _ => return Err("clock: expected HOST SECONDS_AHEAD [ZONE_MINUTES]".into()),
+            };
+            let clock = Clock { ahead_s: whole(ahead)?, zone_min };
+            clock.check()?;
+            w.servers[at].clock = clock;
+            format!("{host}: {} s ahead, {zone_min} min east of UTC", clock.ahead_s)
         }
         ["agent", host, on] => {
             let (at, now) = (server(w, host)?, w.now());

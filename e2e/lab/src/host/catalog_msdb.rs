@@ -8,6 +8,7 @@ use super::values::{guid, lsn, text, time};
 use crate::world::World;
 use crate::world::agent::{Agent, Job, Run};
 use crate::world::backup_file::Kind;
+use crate::world::clock::{Clock, wall};
 use crate::world::history::SetRow;
 use crate::world::instance::Instance;
 use jiff::Timestamp;
@@ -22,13 +23,13 @@ pub fn rows(world: &World, server: usize, name: &str) -> Option<Vec<Named>> {
         "sysjobs" => a.jobs.iter().map(job_row).collect(),
         "sysjobactivity" => a.jobs.iter().map(|j| activity_row(a, j)).collect(),
         "sysjobhistory" => a.history.iter().flat_map(|r| history_rows(s, r)).collect(),
-        "sysjobservers" => a.jobs.iter().map(|j| server_row(a, j)).collect(),
+        "sysjobservers" => a.jobs.iter().map(|j| server_row(s, j)).collect(),
         "sysjobsteps" => a.jobs.iter().map(|j| step_row(s, j)).collect(),
         "sysjobschedules" => {
             let scheduled = a.jobs.iter().enumerate().filter(|(_, j)| j.every.is_some());
             scheduled
                 .map(|(n, j)| {
-                    let (date, clock) = date_and_time(j.next_run);
+                    let (date, clock) = date_and_time(s.clock, j.next_run);
                     vec![
                         ("schedule_id", Value::Int(n as i64 + 1)),
                         ("job_id", guid(j.id)),
@@ -142,10 +143,10 @@ fn category(name: &str) -> Value {
     })
 }
 
-/// msdb's dates: `yyyymmdd` and `hhmmss` as numbers, 0 for none.
-pub fn date_and_time(at: Option<Timestamp>) -> (Value, Value) {
+/// msdb's dates: `yyyymmdd` and `hhmmss` of the server's wall clock as numbers, 0 for none.
+pub fn date_and_time(clock: Clock, at: Option<Timestamp>) -> (Value, Value) {
     let Some(at) = at else { return (Value::Int(0), Value::Int(0)) };
-    let z = at.to_zoned(TimeZone::UTC);
+    let z = clock.local(at).to_zoned(TimeZone::UTC);
     let date = i64::from(z.year()) * 10_000 + i64::from(z.month()) * 100 + i64::from(z.day());
     let clock = i64::from(z.hour()) * 10_000 + i64::from(z.minute()) * 100 + i64::from(z.second());
     (Value::Int(date), Value::Int(clock))
@@ -196,7 +197,7 @@ fn activity_row(a: &Agent, j: &Job) -> Named {
 }
 
 fn history_rows(s: &Instance, r: &Run) -> Vec<Named> {
-    let (date, clock) = date_and_time(Some(r.began));
+    let (date, clock) = date_and_time(s.clock, Some(r.began));
     let row = |step: i64, name: &'static str| {
         vec![
             ("instance_id", (r.instance * 2 + i32::from(step == 0)).into()),
@@ -220,9 +221,9 @@ fn history_rows(s: &Instance, r: &Run) -> Vec<Named> {
     vec![row(1, "Log shipping step"), row(0, "(Job outcome)")]
 }
 
-fn server_row(a: &Agent, j: &Job) -> Named {
-    let last = a.last_run(j.id);
-    let (date, clock) = date_and_time(last.map(|r| r.began));
+fn server_row(s: &Instance, j: &Job) -> Named {
+    let last = s.agent.last_run(j.id);
+    let (date, clock) = date_and_time(s.clock, last.map(|r| r.began));
     vec![
         ("job_id", guid(j.id)),
         ("server_id", Value::Int(0)),
@@ -308,14 +309,14 @@ fn set_row(r: &SetRow) -> Named {
         ("software_major_version", h.software.0.into()),
         ("software_minor_version", h.software.1.into()),
         ("software_build_version", h.software.2.into()),
-        ("time_zone", Value::Int(0)),
+        ("time_zone", Value::Int(i64::from(h.zone_min / 15))),
         ("first_lsn", lsn(h.first)),
         ("last_lsn", lsn(h.last)),
         ("checkpoint_lsn", lsn(h.checkpoint)),
         ("database_backup_lsn", lsn(h.database_backup)),
-        ("database_creation_date", time(h.database_created)),
-        ("backup_start_date", time(h.started)),
-        ("backup_finish_date", time(h.finished)),
+        ("database_creation_date", time(wall(h.database_created, h.zone_min))),
+        ("backup_start_date", time(wall(h.started, h.zone_min))),
+        ("backup_finish_date", time(wall(h.finished, h.zone_min))),
         ("type", if h.kind == Kind::Log { "L" } else { "D" }.into()),
         ("compatibility_level", Value::Int(h.compatibility.into())),
         ("backup_size", Value::Numeric(r.size.into(), 0)),

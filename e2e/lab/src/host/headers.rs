@@ -6,6 +6,7 @@
 use super::catalog::Named;
 use super::values::{guid, lsn, text, time};
 use crate::world::backup_file::{Kind, Set};
+use crate::world::clock::wall;
 use crate::world::error::{SqlError, unsupported};
 use pchat_tsql::types::Rowset;
 use pchat_tsql::{Value, Version, schema};
@@ -27,7 +28,7 @@ pub fn label(sets: &[Set], version: Version) -> Result<Rowset, SqlError> {
         ("MediaLabelPresent", Value::Int(0)),
         ("SoftwareName", "Microsoft SQL Server".into()),
         ("SoftwareVendorId", Value::Int(4608)),
-        ("MediaDate", first.map_or(Value::Null, |h| time(h.started))),
+        ("MediaDate", first.map_or(Value::Null, |h| time(wall(h.started, h.zone_min)))),
     ];
     rowset("RESTORE LABELONLY", vec![row], version)
 }
@@ -76,7 +77,7 @@ fn header(set: &Set, position: i64) -> Named {
             ("BackupType", Value::Int(kind)),
             ("Position", Value::Int(position)),
             ("DeviceType", Value::Int(2)),
-            ("BackupStartDate", time(h.started)),
+            ("BackupStartDate", time(wall(h.started, h.zone_min))),
         ];
     }
     let flags = [
@@ -100,14 +101,14 @@ fn header(set: &Set, position: i64) -> Named {
         ("ServerName", h.server.as_str().into()),
         ("DatabaseName", h.database.as_str().into()),
         ("DatabaseVersion", Value::Int(i64::from(h.software.0) * 59)),
-        ("DatabaseCreationDate", time(h.database_created)),
+        ("DatabaseCreationDate", time(wall(h.database_created, h.zone_min))),
         ("BackupSize", Value::Numeric(size.into(), 0)),
         ("FirstLSN", lsn(h.first)),
         ("LastLSN", lsn(h.last)),
         ("CheckpointLSN", lsn(h.checkpoint)),
         ("DatabaseBackupLSN", lsn(h.database_backup)),
-        ("BackupStartDate", time(h.started)),
-        ("BackupFinishDate", time(h.finished)),
+        ("BackupStartDate", time(wall(h.started, h.zone_min))),
+        ("BackupFinishDate", time(wall(h.finished, h.zone_min))),
         ("SortOrder", Value::Int(0)),
         ("CodePage", Value::Int(0)),
         ("UnicodeLocaleId", Value::Int(1033)),

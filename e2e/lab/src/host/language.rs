@@ -3,6 +3,8 @@
 //! Answers for nothing itself: catalog, facts, tables, procedures, media and ALTER DATABASE have modules of their own.
 
 use super::{LabHost, alter, catalog, catalog_msdb, facts, media, procs, tables};
+use crate::world::World;
+use crate::world::clock::Clock;
 use crate::world::error::{Failure, SqlError, raise};
 use crate::world::instance::MASTER;
 use crate::world::locks::LockPrincipal;
@@ -11,13 +13,19 @@ use pchat_tsql::host::{
     AlterAction, Boxed, Call, Change, Host, Media, ObjectName, Returned, SessionFacts, Signature,
     StatementKind, Termination,
 };
-use pchat_tsql::time::Ticks;
+use pchat_tsql::time::{SECOND, Ticks};
 use pchat_tsql::types::Rowset;
 use pchat_tsql::{Column, Row, Sink, Value, Version, schema};
 use std::time::Duration;
 
 fn failure(f: Failure) -> pchat_tsql::Failure {
     pchat_tsql::Failure(f)
+}
+
+impl LabHost {
+    fn clock(&self, w: &World) -> Clock {
+        w.servers[self.server].clock
+    }
 }
 
 impl Host for LabHost {
@@ -47,7 +55,12 @@ impl Host for LabHost {
     }
 
     fn now(&self) -> Ticks {
-        Ticks::from_unix_micros(self.world.lock().now().as_microsecond())
+        let w = self.world.lock();
+        Ticks::from_unix_micros(self.clock(&w).utc(w.now()).as_microsecond())
+    }
+
+    fn utc_offset_minutes(&self) -> i32 {
+        self.clock(&self.world.lock()).zone_min
     }
 
     fn columns(&self, name: &ObjectName) -> Result<Option<Vec<Column>>, SqlError> {
@@ -71,7 +84,12 @@ impl Host for LabHost {
                 catalog_msdb::rows(w, self.server, &name.name)
             }
         });
-        let named = named.ok_or_else(|| raise(208, &[&name.name]))?;
+        let mut named = named.ok_or_else(|| raise(208, &[&name.name]))?;
+        // Backups are told by the wall clock of the server that made them, wherever they are looked at.
+        if !name.name.to_ascii_lowercase().starts_with("backup") {
+            let clock = self.clock(&self.world.lock());
+            named.iter_mut().flatten().for_each(|(column, value)| tell(clock, column, value));
+        }
         let rows = named.iter().map(|row| schema::row_lenient(&columns, row));
         let mut rows = rows.collect::<Result<Vec<Row>, _>>()?;
         self.strike_nulls(name, &columns, &mut rows);
@@ -253,5 +271,13 @@ impl Host for LabHost {
         if let Some(x) = w.servers[self.server].sessions.get_mut(&self.spid) {
             x.open_transactions = count;
         }
+    }
+}
+
+/// Turns a true time in a catalog's column into what the server tells: its UTC, or its wall clock.
+fn tell(clock: Clock, column: &str, value: &mut Value) {
+    if let Value::Time(ticks) = value {
+        let zone_s = if column.ends_with("_utc") { 0 } else { i64::from(clock.zone_min) * 60 };
+        ticks.0 += (clock.ahead_s + zone_s) * SECOND;
     }
 }

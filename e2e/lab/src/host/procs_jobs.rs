@@ -132,8 +132,8 @@ fn help(host: &mut LabHost, call: &Call, out: &mut dyn Sink) -> Result<Returned,
 fn job_row(w: &World, server: usize, job: &Job) -> Vec<(&'static str, Value)> {
     let s = &w.servers[server];
     let last = s.agent.last_run(job.id);
-    let (last_date, last_time) = date_and_time(last.map(|r| r.began));
-    let (next_date, next_time) = date_and_time(job.next_run.filter(|_| job.enabled));
+    let (last_date, last_time) = date_and_time(s.clock, last.map(|r| r.began));
+    let (next_date, next_time) = date_and_time(s.clock, job.next_run.filter(|_| job.enabled));
     vec![
         ("job_id", guid(job.id)),
         ("originating_server", s.name().into()),
@@ -143,8 +143,8 @@ fn job_row(w: &World, server: usize, job: &Job) -> Vec<(&'static str, Value)> {
         ("start_step_id", Value::Int(1)),
         ("category", job.work.category().into()),
         ("owner", "sa".into()),
-        ("date_created", time(job.created)),
-        ("date_modified", time(job.modified)),
+        ("date_created", time(s.clock.local(job.created))),
+        ("date_modified", time(s.clock.local(job.modified))),
         ("version_number", job.version.into()),
         ("last_run_date", last_date),
         ("last_run_time", last_time),

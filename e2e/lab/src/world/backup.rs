@@ -171,6 +171,7 @@ impl World {
                 .sessions
                 .get(&spid)
                 .map_or_else(|| "NT SERVICE\\SQLSERVERAGENT".into(), |x| x.login.clone()),
+            clock: s.clock,
             software: s.version,
             name: request.name.clone(),
             description: request.description.clone(),

@@ -41,8 +41,12 @@ pub struct Header {
     pub last: Lsn,
     pub checkpoint: Lsn,
     pub database_backup: Lsn,
+    /// By the clock of the server that made it, as the next one.
     pub started: Timestamp,
     pub finished: Timestamp,
+    /// The zone in which that server's wall clock stood, in minutes.
+    #[serde(default)]
+    pub zone_min: i32,
     pub first_fork: Uuid,
     pub fork: Uuid,
     pub fork_point: Option<Lsn>,
@@ -206,6 +210,7 @@ pub mod tests {
             database_backup: first,
             started: t,
             finished: t,
+            zone_min: 0,
             first_fork: fork,
             fork,
             fork_point: None,

@@ -5,6 +5,7 @@
 //! and one backup set and must know neither files nor sessions.
 
 use super::backup_file::{Header, Kind, Set};
+use super::clock::Clock;
 use super::database::{Database, Record, Row, State};
 use super::error::{SqlError, raise};
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ pub struct Author {
     pub server: String,
     pub machine: String,
     pub user: String,
+    pub clock: Clock,
     pub software: (i32, i32, i32),
     pub name: Option<String>,
     pub description: Option<String>,
@@ -97,8 +99,9 @@ fn header(db: &Database, author: &Author, set: Uuid, now: Timestamp) -> Header {
         last: db.next,
         checkpoint: db.next,
         database_backup: db.base.unwrap_or_default(),
-        started: now,
-        finished: now,
+        started: author.clock.utc(now),
+        finished: author.clock.utc(now),
+        zone_min: author.clock.zone_min,
         first_fork: db.fork,
         fork: db.fork,
         fork_point: None,
@@ -185,6 +188,7 @@ mod tests {
             server: r"SQL-TP1\PCHAT".into(),
             machine: "SQL-TP1".into(),
             user: "sa".into(),
+            clock: Clock::default(),
             software: (11, 0, 7001),
             name: None,
             description: None,

@@ -5,6 +5,7 @@
 //! a session's locks or let one spid be two sessions.
 
 use super::agent::Agent;
+use super::clock::Clock;
 use super::database::Database;
 use super::error::{SqlError, raise};
 use super::history::History;
@@ -134,6 +135,7 @@ pub struct Instance {
     /// Major, minor and build number.
     pub version: (i32, i32, i32),
     pub started: Timestamp,
+    pub clock: Clock,
     pub logins: Vec<Login>,
     /// Logins that were refused.
     pub refused_logins: u64,
@@ -179,6 +181,7 @@ impl Instance {
             side,
             version,
             started,
+            clock: Clock::default(),
             logins: vec![],
             refused_logins: 0,
             databases: system,

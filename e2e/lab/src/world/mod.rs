@@ -9,6 +9,7 @@ pub mod agent;
 pub mod backup;
 pub mod backup_file;
 pub mod chain;
+pub mod clock;
 pub mod database;
 pub mod error;
 pub mod files;
@@ -94,7 +95,7 @@ impl Shared {
 }
 
 impl World {
-    /// The time at the far ends. All servers have one clock.
+    /// The true time. What a server takes it to be is its [`clock::Clock`]'s word.
     pub fn now(&self) -> Timestamp {
         self.pretended_now.unwrap_or_else(Timestamp::now)
     }

@@ -3,9 +3,11 @@
 //! Answers for the YAML form, its defaults (the pool of the documentation's drawings) and for refusing what
 //! cannot be built. It must never hold state: a scenario is read once.
 
+use super::clock::Clock;
 use super::instance::Side;
 use super::timeline::Operation;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A scenario, as `--scenario FILE` gives it. Everything has a default.
@@ -28,6 +30,8 @@ pub struct Scenario {
     pub encryption: Encryption,
     /// SQL Server version as `major.minor.build`.
     pub version: String,
+    /// Clocks of SQL Servers that are wrong or stand in another zone than UTC, by host.
+    pub clocks: BTreeMap<String, Clock>,
     /// Login that the manifest's Secret names; it is sysadmin everywhere.
     pub sql_login: Login,
     /// Log shipping.
@@ -269,6 +273,7 @@ impl Default for Scenario {
             shell: Shell::default(),
             encryption: Encryption::default(),
             version: "11.0.7001".into(),
+            clocks: BTreeMap::new(),
             sql_login: Login { name: "pchat_operator".into(), password: "Sql-Pa55w.rd".into() },
             log_shipping: LogShipping::default(),
             message_every_ms: 100,
@@ -313,6 +318,12 @@ impl Scenario {
         }
         if self.runbook_done > 7 {
             return Err(format!("runbookDone: the runbook has steps 1 to 7, found {}", self.runbook_done));
+        }
+        for (host, clock) in &self.clocks {
+            clock.check().map_err(|e| format!("clocks.{host}.{e}"))?;
+            if !self.sql_hosts().iter().any(|(known, _)| known == host) {
+                return Err(format!("clocks.{host}: no SQL Server of that name"));
+            }
         }
         if self.primary.database.is_empty() || self.backup.database.is_empty() {
             return Err("primary.database and backup.database: a host is needed".into());
@@ -361,5 +372,9 @@ mod tests {
         let e = Scenario::from_yaml("logShipping: {backups: 3, copied: 4}").unwrap_err();
         assert!(e.contains("copied (4) <= backups (3)"), "{e}");
         assert!(Scenario::from_yaml("version: '9.0.1'").is_err());
+        let clock = |c: &str| Scenario::from_yaml(&format!("clocks: {{{c}}}"));
+        assert!(clock("sql-tp1.contoso.com: {zoneMin: -210, aheadS: 60}").is_ok());
+        assert!(clock("sql-tp1.contoso.com: {zoneMin: 61}").unwrap_err().contains("multiple of 15"));
+        assert!(clock("sql-tp9.contoso.com: {}").unwrap_err().contains("sql-tp9"));
     }
 }

@@ -76,6 +76,7 @@ impl World {
             }
             let instance = Some(self.scenario.site(side).instance.clone()).filter(|i| !i.is_empty());
             let mut server = Instance::new(&host, instance.as_deref(), side, version, system, start);
+            server.clock = self.scenario.clocks.get(&host).copied().unwrap_or_default();
             let login = |name: &str, password: &str, sysadmin| Login {
                 name: name.to_owned(),
                 password: password.to_owned(),

@@ -64,7 +64,7 @@ impl World {
             // 32008, a message and no failure: the mirror's job waits for its turn.
             return Ok(None);
         }
-        let mut at = self.now();
+        let mut at = self.servers[server].clock.utc(self.now());
         let path = loop {
             let path = join(&entry.backup_share, &backup_file_name(&name, at));
             match self.look(server, &path) {
@@ -141,7 +141,7 @@ impl World {
         let last = target.last_restored.as_deref().map(base_name).unwrap_or("").to_lowercase();
         let prefix = format!("{}_", entry.primary_database.to_lowercase());
         let delay = jiff::SignedDuration::from_mins(i64::from(target.restore_delay_min));
-        let now = self.now();
+        let now = self.servers[server].clock.utc(self.now());
         let old_enough = |name: &String| time_in_name(name).is_none_or(|t| t + delay <= now);
         let names = pending(&folder, &prefix, &last).take_while(old_enough);
         Ok(names.map(|name| join(&entry.destination, &name)).collect())

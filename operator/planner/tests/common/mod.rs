@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::*;
 use pchat_planner::journal::*;
@@ -19,6 +21,11 @@ pub const BM: InstanceId = InstanceId::new(Side::Backup, Partner::Mirror);
 /// Seconds after the beginning of the story.
 pub fn t(s: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + s).unwrap()
+}
+
+/// The wall clock of a server in UTC.
+pub fn wall(at: Timestamp) -> DateTime {
+    Offset::UTC.to_datetime(at)
 }
 
 pub fn fork(n: u128) -> Fork {
@@ -76,8 +83,8 @@ pub fn set(first: u128, last: u128) -> BackupSet {
         first_fork: fork(A),
         fork: fork(A),
         fork_point: None,
-        started: t((last as i64).min(450)),
-        finished: t((last as i64).min(450)),
+        started: wall(t((last as i64).min(450))),
+        finished: wall(t((last as i64).min(450))),
         server: "SQL-TP1\\PCHAT".into(),
         size: 1 << 20,
     }
@@ -99,7 +106,12 @@ pub fn name(minute: u32) -> String {
 
 pub fn silent(since: i64) -> InstanceFacts {
     InstanceFacts {
-        contact: Contact::Silent { since: t(since), tries: 3, detail: "no answer in 3 s".into() },
+        contact: Contact::Silent {
+            since: t(since),
+            until: t(1000),
+            tries: 3,
+            detail: "no answer in 3 s".into(),
+        },
         at: t(1000),
         login: "pchat".into(),
         state: unknown("no answer"),
@@ -124,8 +136,8 @@ pub fn database(state: DatabaseState) -> Database {
             file: format!(r"D:\copy\{}", name(0)),
             last_lsn: Lsn(100),
             fork: fork(A),
-            started: t(100),
-            zoned: false,
+            started: wall(t(100)),
+            zone: Some(Offset::UTC),
         }),
     }
 }
@@ -190,6 +202,7 @@ pub fn backups(files: BTreeMap<String, BackupFile>) -> Backups {
         share: known(named(|f| f.on_share.is_some())),
         folder: known(named(|f| f.in_folder.is_some())),
         files,
+        grown: Default::default(),
     }
 }
 
@@ -322,8 +335,8 @@ impl Case {
             file: name(2),
             last_lsn: Lsn(300),
             fork: fork(A),
-            started: t(300),
-            zoned: false,
+            started: wall(t(300)),
+            zone: Some(Offset::UTC),
         });
         self
     }

@@ -1,6 +1,7 @@
 //! The world as an executor sees it: turned into the planner's own facts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::*;
@@ -10,7 +11,7 @@ use pchat_planner::plan::Plan;
 use pchat_planner::pool::{LogSource, Pool};
 use uuid::Uuid;
 
-use super::common::{self, B, BM, P, PM, answers, fork, on, state_of, t, unknown};
+use super::common::{self, B, BM, P, PM, answers, fork, on, state_of, t, unknown, wall};
 use super::env::Env;
 use super::far_end::Rule;
 use super::world::*;
@@ -106,8 +107,8 @@ fn peer(env: &Env, w: &World, i: usize, k: usize) -> InstanceFacts {
         contact @ Contact::Silent { .. } if w.peers[k] == Peer::Refuses => {
             *contact = Contact::Unusable { detail: "login refused".into() };
         }
-        Contact::Silent { since, .. } if w.peers[k].silent() => {
-            *since = time(w.silent[k].max(w.execs[i].started))
+        Contact::Silent { since, until, .. } if w.peers[k].silent() => {
+            (*since, *until) = (time(w.silent[k].max(w.execs[i].started)), now(w));
         }
         _ => {}
     }
@@ -139,8 +140,8 @@ fn database(env: &Env, w: &World) -> Database {
         file: name_of(usize::from(i)),
         last_lsn: at.lsn,
         fork: at.fork,
-        started: t(i64::from(w.db.lsn) + if env.has(Rule::StartOfBackup) { 0 } else { 30 }),
-        zoned: false,
+        started: wall(t(i64::from(w.db.lsn) + if env.has(Rule::StartOfBackup) { 0 } else { 30 })),
+        zone: Some(jiff::tz::Offset::UTC),
     });
     db
 }
@@ -187,9 +188,9 @@ fn backups(env: &Env, w: &World) -> Fact<Backups> {
         s.first_fork = fork(common::A + u128::from(d.first_fork));
         s.fork = fork(common::A + u128::from(d.fork));
         s.fork_point = d.point.map(|p| Lsn(u128::from(p)));
-        s.started = born.map_or(s.started, time);
+        s.started = born.map_or(s.started, |tick| wall(time(tick)));
         if !env.has(Rule::StartOfBackup) {
-            s.started = t(i64::from(d.last) + 30);
+            s.started = wall(t(i64::from(d.last) + 30));
         }
         s
     };
@@ -214,7 +215,7 @@ fn backups(env: &Env, w: &World) -> Fact<Backups> {
         false => unknown("the network path was not found"),
     };
     let folder = known(w, names(|f| f.in_folder.is_some()));
-    known(w, Backups { source: source(), share, folder, files })
+    known(w, Backups { source: source(), share, folder, files, grown: Arc::default() })
 }
 
 pub fn facts(env: &Env, w: &World, i: usize) -> Facts {

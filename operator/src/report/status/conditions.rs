@@ -7,6 +7,7 @@ use pchat_crds::status::ConditionStatus::{self, False, True, Unknown};
 use pchat_planner::facts::{Contact, Fact, Facts, InstanceFacts, MirroringState, PoolState, Secondary};
 use pchat_planner::plan::{Direction, Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
+use pchat_planner::times;
 
 use super::past::same_answer;
 use super::{APPROVAL_WAIT, Moment, readiness};
@@ -304,9 +305,18 @@ fn protected(moment: &Moment<'_>, facts: &Facts) -> Answer {
         let text = format!("On {}: {}.", pool.backup.database, list(&troubles));
         return say(False, "LogShippingUnhealthy", text);
     }
-    let restored = state.database.as_ref().and_then(|database| database.last_restored.as_ref());
-    match restored.map(|restored| state.clock.duration_since(restored.started)) {
-        None => say(Unknown, "NeverRestored", "No log backup was restored yet that msdb remembers.".into()),
+    let Some(database) = state.database.as_ref().filter(|database| database.last_restored.is_some()) else {
+        return say(Unknown, "NeverRestored", "No log backup was restored yet that msdb remembers.".into());
+    };
+    let began = times::last_restored(facts.backups.value(), database);
+    match began.map(|began| state.clock.duration_since(began)) {
+        None => {
+            let text = format!(
+                "When the last log backup began that {} has restored is not known: nothing tells the time zone of the server that made it.",
+                pool.backup.database
+            );
+            say(Unknown, "LogShippingLagUnknown", text)
+        }
         Some(age) if age > FRESH => {
             let text = format!(
                 "The last log backup that {} has restored began more than 45 min ago.",

@@ -19,7 +19,7 @@ use pchat_crds::status::{
 };
 use pchat_planner::facts::{Contact, Fact};
 use pchat_planner::plan::{self, Direction, Next};
-use pchat_planner::pool;
+use pchat_planner::{pool, times};
 
 pub use self::conditions::{Answer, invalid};
 pub use self::events::{Change, Kind, changes};
@@ -170,7 +170,7 @@ fn last_log_backup(view: &View<'_>) -> Option<Timestamp> {
     if database.serves() {
         return None;
     }
-    database.last_restored.as_ref().map(|restored| millis(restored.started))
+    times::last_restored(view.facts?.backups.value(), database).map(millis)
 }
 
 /// One line a server; `since` is kept while the line is the same.

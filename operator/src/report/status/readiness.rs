@@ -104,7 +104,7 @@ fn without(pool: &Pool, facts: &Facts, side: Side, now: Timestamp) -> (Facts, Ti
     let then = now.checked_add(wait).unwrap_or(Timestamp::MAX);
     for (_, seen) in imagined.instances.iter_mut().filter(|(id, _)| id.side == side) {
         let detail = "imagined".to_owned();
-        seen.contact = Contact::Silent { since: now, tries: 3, detail: detail.clone() };
+        seen.contact = Contact::Silent { since: now, until: then, tries: 3, detail: detail.clone() };
         seen.at = then;
         seen.state = Fact::Unknown { why: detail, source: String::new(), at: then };
     }

@@ -36,6 +36,7 @@ const POOL: [(&str, &[(&str, &str)]); 7] = [
             ("LogShippingLate", "the last log backup that was restored is older than 45 min"),
             ("LogShippingUnhealthy", "a job of log shipping is disabled or has failed"),
             ("NeverRestored", "no log backup was restored yet"),
+            ("LogShippingLagUnknown", "how old the last restored log backup is can't be told"),
             ("NoLogShipping", "nothing ships the log of the side that serves"),
             ("BackupUnreachable", "the backup instance can't be asked"),
         ],

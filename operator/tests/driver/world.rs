@@ -19,7 +19,7 @@ use pchat_planner::lsn::Position;
 use pchat_planner::plan::{Action, StepId};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::common::{self, B, BM, Case, known, on, state_of, t};
+use crate::common::{self, B, BM, Case, known, on, state_of, t, wall};
 
 thread_local! {
     static SECONDS: Cell<i64> = const { Cell::new(1001) };

@@ -235,6 +235,8 @@ mod tests {
 
     #[test]
     fn any_sign_of_life_ends_a_series_of_silence() {
+        let earlier = Timestamp::now() - SignedDuration::from_secs(20);
+        let at = |second: i64| earlier + SignedDuration::from_secs(second);
         let silent = Look::Silent("no answer".into());
         let mut series = Series::default();
         series.take(at(1), &silent, &target());

@@ -2,7 +2,6 @@
 
 use crate::common::{BACKUP, PRIMARY, PRIMARY_MIRROR, Trial, each, exit};
 use pchat_e2e::verdict::Interval;
-use std::time::Duration;
 
 /// The clocks of both servers of the primary site, and of the backup's.
 fn clocks(primary: &str, backup: &str) -> String {

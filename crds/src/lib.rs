@@ -6,6 +6,7 @@
 //! what a Secret holds.
 
 pub mod access;
+pub mod audience;
 pub mod crd;
 pub mod manifest;
 pub mod pool;

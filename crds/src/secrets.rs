@@ -3,6 +3,7 @@
 //! What a Secret holds never leaves this module by a `Debug` or an error: those name the Secret and the key only.
 
 use crate::access::{CaRef, SecretKeyRef};
+use crate::audience::Audience;
 use crate::text::ObjectName;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +13,22 @@ use std::fmt;
 pub struct Secret {
     /// The namespace that its manifest names.
     pub namespace: Option<String>,
+    /// The annotation that names its hosts, as it is written.
+    pub hosts: Option<String>,
     data: BTreeMap<String, Vec<u8>>,
 }
 
 impl Secret {
     /// A Secret of these keys.
     pub const fn new(namespace: Option<String>, data: BTreeMap<String, Vec<u8>>) -> Self {
-        Self { namespace, data }
+        Self { namespace, hosts: None, data }
+    }
+
+    /// With the annotation that names its hosts.
+    #[must_use]
+    pub fn for_hosts(mut self, hosts: Option<String>) -> Self {
+        self.hosts = hosts;
+        self
     }
 
     /// What stands under `key`.
@@ -31,7 +41,8 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secret")
             .field("namespace", &self.namespace)
-            .field("keys", &self.data.keys().collect::<Vec<_>>())
+            .field("hosts", &self.hosts)
+            .field("keys", &self.data.len())
             .finish_non_exhaustive()
     }
 }
@@ -91,14 +102,12 @@ pub enum SecretError {
         secret: String,
     },
     /// It lacks a key.
-    #[error("Secret {secret} has no key {key}: {remedy}")]
+    #[error("Secret {secret} has no key {key}: add it")]
     KeyMissing {
         /// The Secret.
         secret: String,
         /// The key that was looked for.
         key: String,
-        /// What to do.
-        remedy: String,
     },
     /// A value cannot be used.
     #[error("key {key} of Secret {secret} is not usable: {expected}")]
@@ -125,6 +134,15 @@ impl Secrets {
     /// The Secret of this name.
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.0.get(name)
+    }
+
+    /// The hosts that this Secret is for, if it says so.
+    ///
+    /// # Errors
+    /// What is wrong with its annotation.
+    pub fn audience(&self, name: &ObjectName) -> Result<Option<Audience>, String> {
+        let hosts = self.get(name.as_str()).and_then(|secret| secret.hosts.as_deref());
+        hosts.map(Audience::parse).transpose()
     }
 
     /// User name and password, from the keys `username` and `password`.
@@ -169,15 +187,10 @@ impl Secrets {
     fn bytes(&self, name: &ObjectName, key: &str) -> Result<&[u8], SecretError> {
         let secret =
             self.get(name.as_str()).ok_or_else(|| SecretError::Missing { secret: name.to_string() })?;
-        let value = secret.get(key).ok_or_else(|| {
-            let keys: Vec<&str> = secret.data.keys().map(String::as_str).collect();
-            let has = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
-            SecretError::KeyMissing {
-                secret: name.to_string(),
-                key: key.to_owned(),
-                remedy: format!("add it (the Secret has {has})"),
-            }
-        })?;
+        // What else it holds is not told: more people read a status than a Secret.
+        let value = secret
+            .get(key)
+            .ok_or_else(|| SecretError::KeyMissing { secret: name.to_string(), key: key.to_owned() })?;
         if value.is_empty() {
             return Err(unusable(name, key, "it is empty"));
         }

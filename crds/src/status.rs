@@ -172,7 +172,8 @@ pub struct ApprovalStatus {
     /// When the approval was first seen.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub seen_at: Timestamp,
-    /// The field manager that wrote the annotation, such as kubectl-annotate; absent where the API server does not say.
+    /// The field manager that wrote the annotation, such as kubectl-annotate: a name that the client chose, and no proof. Who it was
+    /// stands in the API server's audit log. Absent where the API server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub by: Option<String>,

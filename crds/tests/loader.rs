@@ -135,8 +135,8 @@ fn two_pools_and_two_secrets_of_a_name_are_refused() {
         lines,
         [
             "2.yaml:5: kind: expected one PersistentChatPool, found another one (1.yaml:5 is the first); give one pool at a time",
-            "4.yaml:6: metadata.name: this Secret stands twice, first at 3.yaml:6; leave one of them out",
-            "4.yaml:17: metadata.name: this Secret stands twice, first at 3.yaml:17; leave one of them out",
+            "4.yaml:7: metadata.name: this Secret stands twice, first at 3.yaml:7; leave one of them out",
+            "4.yaml:20: metadata.name: this Secret stands twice, first at 3.yaml:20; leave one of them out",
         ]
     );
 }
@@ -157,7 +157,7 @@ fn a_secret_that_cannot_serve_is_told_where_it_is_named() {
     assert_eq!(
         lines(load_texts(&[&pool, &secrets])),
         [
-            "1.yaml:26: spec.sqlServer.credentials.secretRef.name: Secret pchat-sql has no key password: add it (the Secret has pasword, username)",
+            "1.yaml:26: spec.sqlServer.credentials.secretRef.name: Secret pchat-sql has no key password: add it",
             "1.yaml:31: spec.managementShell.credentials.secretRef.name: Secret pchat-shell is in namespace other, the pool in lync; they must be in the same",
         ]
     );
@@ -178,7 +178,7 @@ fn base64_is_read_and_what_is_not_base64_is_told_without_showing_it() {
     assert_eq!(
         lines(load_texts(&[&pool, &unpacked])),
         [
-            "2.yaml:11: data.password: expected base64, found something else; plain text belongs under stringData"
+            "2.yaml:14: data.password: expected base64, found something else; plain text belongs under stringData"
         ]
     );
     let newline = packed.replace("aHVudGVyMg==", "aHVudGVyMgo=");
@@ -208,7 +208,7 @@ fn a_password_in_the_wrong_place_is_not_repeated() {
     }
     let secrets = edit(&example("pool-secrets.yaml"), "password: change-me\n", "password: [hunter2]\n");
     let lines = lines(load_texts(&[&example("pool.yaml"), &secrets]));
-    assert_eq!(lines, ["2.yaml:11: stringData.password: expected a text, found a list"]);
+    assert_eq!(lines, ["2.yaml:14: stringData.password: expected a text, found a list"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::problem::{Complaint, Place, Problem};
 use super::structure::{check, found, nearest};
 use super::yaml::{self, Document};
 use super::{Manifest, ManifestError, cel, references};
+use crate::audience;
 use crate::crd;
 use crate::pool::PersistentChatPool;
 use crate::secrets::{Secret, Secrets};
@@ -212,7 +213,8 @@ fn take_secret(document: &Document, secrets: &mut FoundSecrets, problems: &mut V
         problems.push(document.marks.problem("metadata.name", complaint));
         return;
     }
-    secrets.by_name.insert(name, (Secret::new(text("namespace"), data), place));
+    let hosts = document.value["metadata"]["annotations"][audience::HOSTS].as_str().map(str::to_owned);
+    secrets.by_name.insert(name, (Secret::new(text("namespace"), data).for_hosts(hosts), place));
 }
 
 /// The name of an object as the API server wants it (RFC 1123 subdomain). It also becomes a part of file names.

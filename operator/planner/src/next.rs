@@ -23,10 +23,13 @@ pub(crate) const BACKUP_MIRROR: InstanceId = InstanceId::new(Side::Backup, Partn
 
 /// What a pool still needs, and why. See the crate's documentation.
 pub fn plan(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Plan {
-    match survey(pool, facts, run, now) {
+    let mut plan = match survey(pool, facts, run, now) {
         Err(stop) => bare(direction_wanted(pool), Next::Blocked(stop)),
         Ok(e) => Planner { e }.plan(),
-    }
+    };
+    // It stands for as long as it is so, whatever else there is to say.
+    plan.warnings.extend(pool.weakened.iter().map(|what| (Reason::EncryptionWeakened, what.clone())));
+    plan
 }
 
 /// The row of the decision table that decides before the point of no return, if the pool is to move to the backup side and can be

@@ -249,11 +249,13 @@ pub enum Reason {
     MirrorUnavailable,
     /// A job of log shipping was deleted: what it would have brought is read on the share.
     LogShippingIncomplete,
+    /// Servers are reached without full encryption.
+    EncryptionWeakened,
 }
 
 impl Reason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Reason; 29] = [
+    pub const ALL: [Reason; 30] = [
         Reason::PlannedSwitchoverNeeded,
         Reason::MirrorHoldsCommits,
         Reason::PrimaryDamaged,
@@ -283,6 +285,7 @@ impl Reason {
         Reason::MirrorShareNeeded,
         Reason::MirrorUnavailable,
         Reason::LogShippingIncomplete,
+        Reason::EncryptionWeakened,
     ];
 }
 

@@ -134,6 +134,8 @@ pub struct Pool {
     pub silent_for: SignedDuration,
     /// Largest loss that needs no approval; `None` accepts any that is known and told.
     pub max_data_loss: Option<SignedDuration>,
+    /// A sentence that names the servers that are reached without full encryption, if any.
+    pub weakened: Option<String>,
     /// How long chat servers may take to get a new list and to connect before it is a warning.
     pub replication: SignedDuration,
 }

@@ -24,7 +24,7 @@ pub fn load(look: &Look) -> Result<Loaded, Vec<String>> {
         problems.extend(mistakes);
         Hosts::default()
     });
-    let here = Installation::of_a_run(hosts);
+    let here = look.allowed.apply(Installation::of_a_run(hosts));
     let sources: Vec<Source> = look.files.iter().map(|file| Source::from(file.as_str())).collect();
     let manifest = match manifest::load(&sources) {
         Ok(manifest) => Some(manifest),

@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
+use pchat_crds::Encryption;
+
+use crate::validate::Installation;
 
 const LONG_ABOUT: &str = "\
 Moves a Lync / Skype for Business Persistent Chat pool to its other data centre, or says what that would take.
@@ -88,9 +91,53 @@ struct Look {
     #[arg(long, value_name = "FILE")]
     hosts: Option<PathBuf>,
 
+    #[command(flatten)]
+    allowed: Allowed,
+
     /// Tell on standard error what goes on underneath.
     #[arg(short, long)]
     verbose: bool,
+}
+
+/// What whoever starts the operator allows and demands of a pool.
+#[derive(Debug, Args)]
+struct Allowed {
+    /// The weakest encryption of a SQL Server connection that a manifest may ask for: Required, LoginOnly or Plaintext.
+    #[arg(long, value_name = "LEVEL", default_value = "Required", value_parser = encryption)]
+    least_encryption: Encryption,
+
+    /// Use a Secret only for hosts that its annotation persistentchat.io/hosts names. One that has the annotation is used
+    /// for no others in any case.
+    #[arg(long)]
+    demand_secret_hosts: bool,
+}
+
+impl Allowed {
+    fn apply(&self, here: Installation) -> Installation {
+        Installation {
+            least_encryption: self.least_encryption,
+            demands_hosts: self.demand_secret_hosts,
+            ..here
+        }
+    }
+
+    /// The words that give the same again.
+    fn again(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.least_encryption != Encryption::Required {
+            words.extend(["--least-encryption".into(), format!("{:?}", self.least_encryption)]);
+        }
+        if self.demand_secret_hosts {
+            words.push("--demand-secret-hosts".into());
+        }
+        words
+    }
+}
+
+fn encryption(text: &str) -> Result<Encryption, String> {
+    let known = [Encryption::Required, Encryption::LoginOnly, Encryption::Plaintext];
+    let found = known.into_iter().find(|level| format!("{level:?}").eq_ignore_ascii_case(text));
+    found.ok_or_else(|| "expected Required, LoginOnly or Plaintext".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +264,7 @@ impl OnePool {
         for file in &look.files {
             words.extend(["-f".into(), quoted(file)]);
         }
+        words.extend(look.allowed.again());
         if let Some(hosts) = &look.hosts {
             words.extend(["--hosts".into(), quoted(&hosts.to_string_lossy())]);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::signals::{Running, listen};
-use super::{Exit, load};
+use super::{Allowed, Exit, load};
 use crate::controller::{self, Options, Pod};
 use crate::reconcile::default_host;
 use crate::validate::Installation;
@@ -47,6 +47,9 @@ pub struct Serve {
     /// Addresses in the format of /etc/hosts, used before name resolution.
     #[arg(long, value_name = "FILE")]
     hosts: Option<PathBuf>,
+
+    #[command(flatten)]
+    allowed: Allowed,
 
     /// How the log is written.
     #[arg(long, value_enum, default_value_t)]
@@ -93,7 +96,7 @@ impl Serve {
             lease: (!self.no_leader_election).then_some(self.lease),
             pod: Pod { namespace: self.pod_namespace, name: self.pod_name.unwrap_or_else(default_host) },
             listen: self.listen,
-            here: Installation::of_a_cluster(hosts),
+            here: self.allowed.apply(Installation::of_a_cluster(hosts)),
             at_once: self.at_once.into(),
         };
         let running = Running::default();

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::Api;
+use pchat_crds::audience::HOSTS;
 use pchat_crds::manifest::{self, Source};
 use pchat_crds::status::ApprovalStatus;
 use serde_json::{Value, json};
@@ -97,10 +98,12 @@ pub async fn read(
     let mut made_from = vec![spec];
     for name in secrets(object) {
         if let Some(secret) = api.get_opt(&name).await? {
+            let mut hosts = secret.metadata.annotations.unwrap_or_default();
+            hosts.retain(|name, _| name == HOSTS);
             made_from.push(json!({
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": name, "namespace": object.namespace},
+                "metadata": {"name": name, "namespace": object.namespace, "annotations": hosts},
                 "data": secret.data,
             }));
         }

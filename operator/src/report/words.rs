@@ -149,6 +149,7 @@ pub fn meaning(reason: Reason) -> &'static str {
         Reason::MirrorShareNeeded => "no share is declared to seed the mirror through",
         Reason::MirrorUnavailable => "the new mirror can't be used",
         Reason::LogShippingIncomplete => "a job of log shipping was deleted",
+        Reason::EncryptionWeakened => "servers are reached without full encryption",
     }
 }
 

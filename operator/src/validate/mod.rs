@@ -21,6 +21,7 @@ use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
 pub use self::hosts::{Hosts, HostsError};
 pub use self::installation::Installation;
+use self::installation::{admit, encrypted_enough};
 use crate::observe::Ends;
 use crate::sql::target::{Credentials, Deadlines, Encryption, Endpoint, Secret, Target};
 
@@ -79,6 +80,37 @@ pub fn validate(manifest: &Manifest, here: &Installation) -> Result<Ends, Proble
     }
 }
 
+/// What a pool is warned of for as long as it asks for less than the strictest, if it does.
+fn weakened(spec: &PersistentChatPoolSpec) -> Option<String> {
+    let mut parts = Vec::new();
+    for side in [Side::Primary, Side::Backup] {
+        let site = spec.site(crd_side(side));
+        for server in [Some(site.database.clone()), site.mirror.server()].into_iter().flatten() {
+            let what = match spec.sql_access(&server).encryption {
+                crds::Encryption::Required => continue,
+                crds::Encryption::LoginOnly => "LoginOnly (what is asked and answered travels in clear)",
+                crds::Encryption::Plaintext => "Plaintext (nothing is encrypted, not even the password)",
+            };
+            parts.push(format!("{} with {what}", declared_instance(&server)));
+        }
+    }
+    (!parts.is_empty()).then(|| {
+        format!(
+            "{} {} reached without full encryption: {}. Let the server offer TLS 1.2 with a certificate and declare encryption: Required.",
+            parts.len(),
+            if parts.len() == 1 { "server is" } else { "servers are" },
+            parts.join("; ")
+        )
+    })
+}
+
+fn declared_instance(server: &SqlServer) -> planner::Instance {
+    planner::Instance {
+        host: server.host.to_string(),
+        instance: server.instance.as_ref().map(ToString::to_string),
+    }
+}
+
 /// The problems so far.
 struct Found<'a> {
     manifest: &'a Manifest,
@@ -125,14 +157,15 @@ fn target(
 ) -> Option<Target> {
     let Found { manifest: Manifest { secrets, .. }, here, .. } = *found;
     let access = spec.sql_access(server);
+    let admitted = admit(found, &format!("{field}.host"), &access.credentials, server.host.as_str());
+    let encrypted = encrypted_enough(found, &format!("{field}.encryption"), access.encryption);
     let login = found.take(&format!("{field}.credentials"), secrets.login(&access.credentials));
     let authority = secrets.authority(access.ca.as_ref(), Some(&access.credentials));
     let authority = found.take(&format!("{field}.ca"), authority)?;
     let ca_pem = found.authorities(&format!("{field}.ca"), authority);
     let host = server.host.to_string();
-    let instance =
-        planner::Instance { host: host.clone(), instance: server.instance.as_ref().map(ToString::to_string) };
-    let (login, ca_pem) = (login?, ca_pem?);
+    let instance = declared_instance(server);
+    let (login, ca_pem, (), ()) = (login?, ca_pem?, admitted?, encrypted?);
     let endpoint = match (&server.instance, server.port) {
         (Some(name), _) => Endpoint::Instance(name.to_string()),
         (None, port) => Endpoint::Port(port.unwrap_or(DEFAULT_PORT)),
@@ -160,10 +193,7 @@ fn target(
 
 /// The planner's pool of a spec.
 pub fn pool(spec: &PersistentChatPoolSpec) -> Pool {
-    let instance = |server: &SqlServer| planner::Instance {
-        host: server.host.to_string(),
-        instance: server.instance.as_ref().map(ToString::to_string),
-    };
+    let instance = declared_instance;
     let site = |side: Side| {
         let site = spec.site(crd_side(side));
         planner::Site {
@@ -194,6 +224,7 @@ pub fn pool(spec: &PersistentChatPoolSpec) -> Pool {
         seed_share: spec.mirroring.as_ref().map(|mirroring| mirroring.seed_share.to_string()),
         replication: SignedDuration::try_from(spec.deadlines.replication.duration())
             .unwrap_or(SignedDuration::MAX),
+        weakened: weakened(spec),
         silent_for: SignedDuration::try_from(spec.silent_for.duration()).unwrap_or(SignedDuration::MAX),
         max_data_loss: spec.max_data_loss_minutes.map(|minutes| SignedDuration::from_mins(minutes.into())),
     }

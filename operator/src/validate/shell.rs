@@ -4,6 +4,7 @@ use pchat_crds::{Authentication, ManagementShell, Manifest, Secrets};
 use pchat_psrp::{Auth, Security};
 
 use super::Found;
+use super::installation::admit;
 use crate::powershell::Shell;
 
 pub(super) fn target(declared: &ManagementShell, found: &mut Found<'_>) -> Option<Shell> {
@@ -22,7 +23,11 @@ pub(super) fn target(declared: &ManagementShell, found: &mut Found<'_>) -> Optio
     let authority = found.take(&format!("{FIELD}.ca"), authority)?;
     let authority = found.authorities(&format!("{FIELD}.ca"), authority);
     let Place { tls, host, port, path } = place?;
-    let (auth, authority) = (auth?, authority?);
+    let admitted = match credentials {
+        Some(secret) => admit(found, &format!("{FIELD}.uri"), secret, &host),
+        None => Some(()),
+    };
+    let (auth, authority, ()) = (auth?, authority?, admitted?);
     let place = format!("shell {host} {port}");
     let brake = match &auth {
         Auth::Negotiate { user, password } | Auth::Basic { user, password } => {

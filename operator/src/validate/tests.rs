@@ -128,3 +128,69 @@ fn a_form_of_authentication_that_this_build_lacks_is_bad_input() {
     let declared = declared.expect("an example").lines().position(|l| l.contains("authentication:"));
     assert_eq!(Some(line - 1), declared, "the field's own line");
 }
+
+/// The sentences that are said of a pool in an installation.
+fn refused(manifest: &Manifest, here: &Installation) -> String {
+    validate(manifest, here).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn a_secret_goes_to_the_hosts_that_it_names_and_to_no_other() {
+    let elsewhere =
+        text("pool.yaml", |text| text.replace("host: sql-ks2.contoso.com", "host: sql-ks2.evil.example"));
+    let told = refused(&elsewhere, &run());
+    for word in ["spec.backup.mirror.host", "pchat-sql", "sql-ks2.evil.example", "persistentchat.io/hosts"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert!(!told.contains("*.contoso.com"), "what the Secret allows is not told: {told}");
+    let shell =
+        text("pool.yaml", |text| text.replace("https://fe-ks1.contoso.com/", "https://fe-ks1.evil.example/"));
+    let told = refused(&shell, &run());
+    assert!(told.contains("spec.managementShell.uri") && told.contains("pchat-shell"), "{told}");
+}
+
+#[test]
+fn whoever_starts_the_operator_may_demand_that_secrets_name_their_hosts() {
+    let mut manifest = text("pool.yaml", |text| text);
+    let demanding = Installation { demands_hosts: true, ..run() };
+    assert!(validate(&manifest, &demanding).is_ok());
+    let secret = manifest.secrets.get("pchat-sql").expect("it is there").clone().for_hosts(None);
+    manifest.secrets.insert("pchat-sql".into(), secret);
+    assert!(validate(&manifest, &run()).is_ok());
+    let told = refused(&manifest, &demanding);
+    assert!(told.contains("--demand-secret-hosts") && told.contains("persistentchat.io/hosts"), "{told}");
+    let secret = manifest.secrets.get("pchat-sql").expect("it is there").clone().for_hosts(Some("*".into()));
+    manifest.secrets.insert("pchat-sql".into(), secret);
+    assert!(
+        refused(&manifest, &run()).contains("can't be read"),
+        "an annotation of all hosts is no permission"
+    );
+}
+
+#[test]
+fn encryption_is_weakened_only_where_whoever_starts_the_operator_allows_it_and_is_warned_of() {
+    let manifest = example(&["overrides.yaml", "pool-secrets.yaml", "overrides-secrets.yaml"]);
+    let with = |least_encryption| Installation { least_encryption, ..run() };
+    for (least, allowed) in [
+        (crds::Encryption::Required, [false, false]),
+        (crds::Encryption::LoginOnly, [true, false]),
+        (crds::Encryption::Plaintext, [true, true]),
+    ] {
+        let told =
+            validate(&manifest, &with(least)).err().map(|problems| problems.to_string()).unwrap_or_default();
+        for (flag, allowed) in ["LoginOnly", "Plaintext"].iter().zip(allowed) {
+            assert_eq!(
+                told.contains(&format!("--least-encryption {flag}")),
+                !allowed,
+                "{least:?} {flag}: {told}"
+            );
+        }
+    }
+    let weakened = pool(&manifest.pool.spec).weakened.expect("a warning");
+    for word in
+        ["2 servers", "sql-tp1.contoso.com", "LoginOnly", "sql-ks2.contoso.com", "Plaintext", "password"]
+    {
+        assert!(weakened.contains(word), "{weakened}");
+    }
+    assert_eq!(pool(&example(&["pool.yaml", "pool-secrets.yaml"]).pool.spec).weakened, None);
+}

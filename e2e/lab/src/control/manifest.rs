@@ -79,13 +79,15 @@ pub fn pool(s: &Scenario, ca: &str, shell_port: u16) -> String {
         "  managementShell:\n    uri: https://{}{port}/OcsPowerShell\n    authentication: Negotiate\n    credentials: {{secretRef: {{name: pchat-shell}}}}\n",
         s.shell.host
     );
-    for (name, user, password) in [
-        ("pchat-sql", &s.sql_login.name, &s.sql_login.password),
-        ("pchat-shell", &s.shell.user, &s.shell.password),
+    let sql_hosts: Vec<String> = s.sql_hosts().into_iter().map(|(host, _)| host).collect();
+    for (name, hosts, user, password) in [
+        ("pchat-sql", sql_hosts.join(", "), &s.sql_login.name, &s.sql_login.password),
+        ("pchat-shell", s.shell.host.clone(), &s.shell.user, &s.shell.password),
     ] {
         let _ = write!(
             out,
-            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: lync}}\ntype: Opaque\nstringData:\n  username: {}\n  password: {}\n  ca.crt: |\n{ca}",
+            "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: lync\n  annotations: {{persistentchat.io/hosts: {}}}\ntype: Opaque\nstringData:\n  username: {}\n  password: {}\n  ca.crt: |\n{ca}",
+            quoted(&hosts),
             quoted(user),
             quoted(password)
         );

@@ -97,8 +97,16 @@ impl Site {
     pub fn install(&self, values: &[&str]) {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/pchat-operator");
         let chart = chart.to_string_lossy();
-        let place =
-            ["upgrade", "--install", CHART, &chart, "-n", &self.namespace, "--set", "crds.install=false"];
+        let place = [
+            "upgrade",
+            "--install",
+            CHART,
+            &chart,
+            "-n",
+            &self.namespace,
+            "--set",
+            "crds.install=false,userRoles.install=false",
+        ];
         self.plane.helm(&[&place, values].concat()).unwrap_or_else(|error| panic!("{error}"));
     }
 
@@ -174,7 +182,16 @@ impl Site {
         let stage = &self.trial.stage.operator;
         let log = stage.folder.join(format!("{name}.log"));
         let place = ["run", "--pod-namespace", &self.namespace];
-        let this = ["--pod-name", name, "--listen", "127.0.0.1:0", "--hosts", "hosts", "-v"];
+        let this = [
+            "--pod-name",
+            name,
+            "--listen",
+            "127.0.0.1:0",
+            "--hosts",
+            "hosts",
+            "--demand-secret-hosts",
+            "-v",
+        ];
         let mut command = Command::new(&stage.binary);
         command.arg(pchat_e2e::operator::WORD).args(place).args(this).args(more);
         command.current_dir(&stage.folder).env("KUBECONFIG", kubeconfig).kill_on_drop(true);

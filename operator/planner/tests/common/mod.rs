@@ -67,6 +67,7 @@ pub fn pool() -> Pool {
         replication: SignedDuration::from_mins(5),
         silent_for: SignedDuration::from_secs(60),
         max_data_loss: None,
+        weakened: None,
     }
 }
 

@@ -110,6 +110,7 @@ fn peer(env: &Env, w: &World, i: usize, k: usize) -> InstanceFacts {
         Contact::Silent { since, until, .. } if w.peers[k].silent() => {
             (*since, *until) = (time(w.silent[k].max(w.execs[i].started)), now(w));
         }
+        Contact::Silent { until, .. } => *until = now(w),
         _ => {}
     }
     f.at = now(w);
@@ -148,6 +149,7 @@ fn database(env: &Env, w: &World) -> Database {
 
 fn backup(env: &Env, w: &World) -> InstanceFacts {
     let mut f = answers("SQL-KS1", Some(database(env, w)));
+    f.at = now(w);
     let s = state_of(&mut f);
     s.clock = now(w);
     s.journal = w.journal.clone();

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod controller;
 pub mod far_end;
 pub mod observe;
+pub mod outside;
 pub mod powershell;
 pub mod real;
 pub mod reconcile;

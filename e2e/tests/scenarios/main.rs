@@ -16,5 +16,6 @@ mod logins;
 mod odd_ends;
 mod order;
 mod other_side;
+mod outside;
 mod prefixes;
 mod times;

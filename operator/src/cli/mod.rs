@@ -18,6 +18,8 @@ use pchat_crds::Encryption;
 
 use crate::validate::Installation;
 
+use crate::outside::{Log, is_hidden};
+
 const LONG_ABOUT: &str = "\
 Moves a Lync / Skype for Business Persistent Chat pool to its other data centre, or says what that would take.
 
@@ -223,7 +225,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(serve) => serve.log(),
         Command::OnePool(command) if command.look().verbose => {
             let filter = tracing_subscriber::EnvFilter::new("warn,pchat_operator=debug,pchat_psrp=debug");
-            tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+            let log = tracing_subscriber::fmt().with_writer(Log { json: false }).with_ansi(false);
+            log.with_env_filter(filter).init();
         }
         Command::OnePool(_) => {}
     }
@@ -242,7 +245,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             exit.into()
         }
         Err(error) => {
-            eprintln!("This process can't start its threads: {error}.");
+            run::complain(&format!("This process can't start its threads: {error}."));
             Exit::Internal.into()
         }
     }
@@ -312,7 +315,7 @@ fn digest(text: &str) -> Result<String, String> {
 /// It becomes part of an extended property at the far end, so it stays short.
 fn executor(text: &str) -> Result<String, String> {
     let length = text.chars().count();
-    if (1..=100).contains(&length) && !text.chars().any(char::is_control) {
+    if (1..=100).contains(&length) && !text.chars().any(is_hidden) {
         Ok(text.to_owned())
     } else {
         Err("expected a name of at most 100 characters, on one line".into())

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::signals::{Running, Watched, listen};
 use super::{Converge, Exit, OnePool, Output, load};
 use crate::far_end::{FarEnd, Freshness};
+use crate::outside;
 use crate::real::RealFarEnd;
 use crate::reconcile::{
     Driver, Ending, Identity, Interrupt, Keeper, Outcome, Settings, StateFile, default_executor,
@@ -63,10 +64,10 @@ fn bad_input(output: Output, command: &'static str, problems: &[String]) -> Exit
     }
     if output == Output::Human {
         for problem in problems {
-            eprintln!("{problem}");
+            complain(problem);
         }
         let count = report::words::count(problems.len() as u64, "problem");
-        eprintln!("{count} in what was read. No server was contacted and nothing was changed.");
+        complain(&format!("{count} in what was read. No server was contacted and nothing was changed."));
     } else {
         let exit_code = Exit::BadInput as u8;
         print_document(output, &BadInput { command, outcome: "BadInput", exit_code, problems });
@@ -184,7 +185,7 @@ impl<F: FarEnd> Run<'_, F> {
             outcome.keeper.put_report(value);
         }
         if let Some(trouble) = outcome.keeper.save(Timestamp::now()) {
-            eprintln!("{trouble}");
+            complain(&trouble);
         }
         exit
     }
@@ -228,7 +229,7 @@ fn halt_of(ending: &Ending) -> Option<&Halt> {
 
 /// A notice goes where it disturbs no document.
 fn told(output: Output, teller: &dyn Report, notice: &str) {
-    if output == Output::Human { teller.notice(notice) } else { eprintln!("{notice}") }
+    if output == Output::Human { teller.notice(notice) } else { complain(notice) }
 }
 
 /// Colours: on a terminal, unless `NO_COLOR` (any value but the empty one) or a dumb terminal says otherwise.
@@ -240,7 +241,12 @@ fn paint() -> Paint {
 
 fn print(text: &str) {
     // Nobody may be reading any more; the exit code still tells.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", outside::terminal(text, paint().0));
+}
+
+/// The same on standard error.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", outside::terminal(text, false));
 }
 
 fn print_document(output: Output, document: &impl Serialize) {
@@ -249,7 +255,10 @@ fn print_document(output: Output, document: &impl Serialize) {
         _ => serde_json::to_string_pretty(document).map_err(|error| error.to_string()),
     };
     match text {
-        Ok(text) => print(text.trim_end()),
-        Err(error) => eprintln!("The document can't be written: {error}."),
+        Ok(text) => {
+            let text = outside::document(text.trim_end(), output != Output::Yaml);
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
+        Err(error) => complain(&format!("The document can't be written: {error}.")),
     }
 }

@@ -1,16 +1,18 @@
 //! `run`: the operator in Kubernetes.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::run::complain;
 use super::signals::{Running, listen};
 use super::{Allowed, Exit, load};
 use crate::controller::{self, Options, Pod};
+use crate::outside;
 use crate::reconcile::default_host;
+use crate::report::words::{capital, sentence};
 use crate::validate::Installation;
 
 /// What `run` can be told.
@@ -36,8 +38,8 @@ pub struct Serve {
     #[arg(long, value_name = "NAME", env = "POD_NAME", value_parser = super::executor)]
     pod_name: Option<String>,
 
-    /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Where /healthz, /readyz and /metrics are served; [::] takes in IPv4 as well.
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     listen: SocketAddr,
 
     /// How many pools are acted on at the same time.
@@ -75,9 +77,12 @@ impl Serve {
     pub fn log(&self) {
         let level = if self.verbose { "debug" } else { "info" };
         let filter = tracing_subscriber::EnvFilter::new(format!("warn,pchat_operator={level}"));
-        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+        let log = tracing_subscriber::fmt()
+            .with_writer(outside::Log { json: self.log_format == LogFormat::Json })
+            .with_ansi(false)
+            .with_env_filter(filter);
         match self.log_format {
-            LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+            LogFormat::Text => log.init(),
             LogFormat::Json => log.json().flatten_event(true).init(),
         }
     }
@@ -87,7 +92,7 @@ impl Serve {
         let hosts = match self.hosts.as_deref().map(load::read_hosts).transpose() {
             Ok(hosts) => hosts.unwrap_or_default(),
             Err(mistakes) => {
-                mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
+                mistakes.iter().for_each(|mistake| complain(mistake));
                 return Exit::BadInput;
             }
         };
@@ -105,10 +110,7 @@ impl Serve {
         match controller::run(options, interrupt).await {
             Ok(()) => Exit::Done,
             Err(error) => {
-                eprintln!(
-                    "{}",
-                    crate::report::words::sentence(&crate::report::words::capital(&error.to_string()))
-                );
+                complain(&sentence(&capital(&error.to_string())));
                 Exit::Internal
             }
         }

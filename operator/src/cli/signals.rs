@@ -32,7 +32,7 @@ impl Running {
     fn say(&self, text: &str) {
         match &*self.speaker.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(speaker) => speaker(text),
-            None => eprintln!("{text}"),
+            None => super::run::complain(text),
         }
     }
 

@@ -4,6 +4,7 @@
 //! server-side apply of the whole status, bound to the object's uid and version: a new object of the same name is never
 //! touched, and nothing is overwritten that was not read.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const GRAIN: Duration = Duration::from_millis(200);
 /// The longest note that the API server takes in an event, in bytes.
 const NOTE: usize = 1024;
 
+/// Events that wait to be written at most, for one pool. Beyond that the oldest goes: the status tells what holds now.
+const EVENTS: usize = 256;
+
 /// Where the next status is put.
 pub struct Publisher {
     told: watch::Sender<Told>,
@@ -45,7 +49,7 @@ pub struct Publisher {
 struct Told {
     status: Arc<PersistentChatPoolStatus>,
     /// Not published yet.
-    events: Arc<Mutex<Vec<Change>>>,
+    events: Arc<Mutex<VecDeque<Change>>>,
 }
 
 impl Sink for Publisher {
@@ -58,7 +62,7 @@ impl Sink for Publisher {
             let mut events = told.events.lock().unwrap_or_else(PoisonError::into_inner);
             for change in changes(&told.status, &status) {
                 tracing::info!(reason = change.reason, about = change.action, "{}", change.note);
-                events.push(change);
+                remember(&mut events, change);
             }
             drop(events);
             // The series of an object that is gone were taken away with it.
@@ -77,6 +81,18 @@ impl Sink for Publisher {
     fn acted(&self, step: StepId, confirmed: bool) {
         self.metrics.acted(step, confirmed);
     }
+}
+
+/// Keeps an event until it can be written; a server that does not answer for days must not fill the memory.
+fn remember(events: &mut VecDeque<Change>, change: Change) {
+    if events.len() == EVENTS {
+        tracing::warn!(
+            reason = events[0].reason,
+            "too many events wait to be written; the oldest is dropped"
+        );
+        events.pop_front();
+    }
+    events.push_back(change);
 }
 
 /// Begins to write for `object`. The task ends when the publisher is dropped and all is written.

@@ -12,11 +12,12 @@ use pchat_planner::pool::LogSource;
 
 use super::growth::Growth;
 use super::headers::{Cache, long_applied, path, read_all};
+use crate::outside;
 use crate::sql::batches::files::list;
 use crate::sql::connect::{ConnectError, connect};
 use crate::sql::connection::Connection;
 use crate::sql::explain::explain;
-use crate::sql::rows::Misread;
+use crate::sql::rows::{Misread, Record};
 use crate::sql::target::{Deadlines, Target};
 
 /// What to look for.
@@ -164,12 +165,17 @@ impl Place {
         deadlines: &Deadlines,
     ) -> BTreeMap<String, Header> {
         let backups = names.iter().filter(|n| n.to_lowercase().ends_with(".trn")).cloned();
+        let (backups, refused): (Vec<_>, Vec<_>) = backups.partition(|n| outside::file_name(n).is_ok());
         let last = wanted.last_restored.as_deref();
-        let (skipped, asked): (Vec<_>, Vec<_>) = backups.partition(|n| long_applied(n, last));
+        let (skipped, asked): (Vec<_>, Vec<_>) = backups.into_iter().partition(|n| long_applied(n, last));
         let read = read_all(connection, directory, &asked, &mut self.cache, deadlines.files).await;
         // A file that is gone between listing and reading is not there.
         let read = read.into_iter().filter_map(|(name, header)| Some((name, header?)));
-        skipped.into_iter().map(|name| (name, Header::Skipped)).chain(read).collect()
+        let refused = refused.iter().map(|name| {
+            let why = outside::file_name(name).err().unwrap_or_default();
+            (outside::value(name), Header::Unknown(why))
+        });
+        skipped.into_iter().map(|name| (name, Header::Skipped)).chain(refused).chain(read).collect()
     }
 }
 
@@ -181,7 +187,9 @@ fn read_listing(sets: &[crate::sql::rows::Set]) -> Result<(bool, Vec<String>), M
         Some(row) => row.bit("is_directory")?.unwrap_or(false),
         None => false,
     };
-    let names = names.rows().iter().map(|r| r.need_text("name")).collect::<Result<_, _>>()?;
+    // The server compares them with its own once more, see `recover`.
+    let name = |row: &Record| row.verbatim("name")?.ok_or_else(|| Misread::new("name", "is NULL"));
+    let names = names.rows().iter().map(name).collect::<Result<_, _>>()?;
     Ok((is_directory, names))
 }
 

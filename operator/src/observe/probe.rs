@@ -77,6 +77,11 @@ async fn ask(
         Err(Lost::Garbled(what)) => {
             return Some(Look::Unusable(format!("{display} gave an answer that can't be read ({what}).")));
         }
+        Err(lost @ Lost::TooMuch { .. }) => {
+            return Some(Look::Unusable(format!(
+                "{display}: {lost}. Check that it is SQL Server that answers there, and that nothing between changes what it says."
+            )));
+        }
     };
     if let Some(error) = &answer.error {
         let mut told = explain(error);

@@ -13,6 +13,7 @@ use pchat_planner::journal::{Journal, Owner, Transition};
 use pchat_planner::lsn::{Fork, Position};
 use uuid::Uuid;
 
+use crate::outside;
 use crate::sql::batches::state::SETS;
 use crate::sql::connection::Answer;
 use crate::sql::rows::{Misread, Record, Set, if_told, zone};
@@ -292,7 +293,7 @@ fn journal(set: &Set) -> (Journal, Option<String>) {
             damage.push("an extended property of ours in master has no name".to_owned());
             continue;
         };
-        let text = if_told(row.text("text")).unwrap_or_default();
+        let text = outside::json(&if_told(row.verbatim("text")).unwrap_or_default());
         let read = if name.ends_with("/owner") {
             serde_json::from_str::<Owner>(&text).map(|o| journal.owner = Some(o))
         } else {

@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::brake::{Brake, hide};
+use crate::outside;
 use crate::sql::connect::SILENCE;
 
 /// Windows disconnects an idle session after about two minutes; well before that a new one is opened.
@@ -106,7 +107,7 @@ impl Shell {
         Err(last.unwrap_or_else(|| Trouble::Unusable(self.unresolved("it has no address"))))
     }
 
-    /// Runs one command in an open session.
+    /// Runs one command in an open session. What it wrote is let in as [`outside`] says.
     pub async fn run(
         &self,
         session: &mut Session,
@@ -115,7 +116,7 @@ impl Shell {
     ) -> Result<Outcome, Trouble> {
         let ran = session.invoke(command, Instant::now() + within).await;
         // A session makes new connections, and each of them logs in.
-        ran.map_err(|error| self.trouble(&error))
+        ran.map(outside::outcome).map_err(|error| self.trouble(&error))
     }
 
     /// Closes a session. What does not close the far end ends by itself later: nothing depends on it.
@@ -127,14 +128,16 @@ impl Shell {
 
     /// What an error means here. One that turns the account down is remembered.
     fn trouble(&self, error: &Error) -> Trouble {
+        let words = outside::words(&format!("{error}."));
         match error {
             Error::Authentication { host, method, cause, turned_down, .. } => {
+                let cause = outside::words(cause);
                 let why = format!("{host} refused {} ({method}): {cause}.", self.shown);
                 Trouble::Unusable(if *turned_down { self.brake.refused(&why) } else { why })
             }
-            Error::OutcomeUnknown { .. } => Trouble::Unknown(self.hide(&format!("{error}."))),
-            Error::Unreachable { .. } => Trouble::Silent(format!("{error}.")),
-            _ => Trouble::Unusable(self.hide(&format!("{error}."))),
+            Error::OutcomeUnknown { .. } => Trouble::Unknown(self.hide(&words)),
+            Error::Unreachable { .. } => Trouble::Silent(words),
+            _ => Trouble::Unusable(self.hide(&words)),
         }
     }
 

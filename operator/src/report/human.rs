@@ -11,6 +11,7 @@ use pchat_planner::plan::{Direction, Next, StepId, StepState};
 use super::words::{Paint, WIDTH, capital, sentence, time, wrap};
 use super::{Halt, Invocation, Report, View, header, steps, stop};
 use crate::far_end::{ActError, Progress};
+use crate::outside;
 
 /// A running step is told again after this long.
 const QUIET: Duration = Duration::from_secs(10);
@@ -24,6 +25,7 @@ pub struct Lines {
 
 struct Inner {
     out: Box<dyn Write + Send>,
+    colours: bool,
     /// What the header was told for, and whether that had been judged.
     told_for: Option<(Direction, bool)>,
     told: BTreeSet<StepId>,
@@ -39,6 +41,7 @@ impl Lines {
     pub fn new(out: Box<dyn Write + Send>, invocation: Invocation, paint: Paint) -> Self {
         let inner = Inner {
             out,
+            colours: paint.0,
             told_for: None,
             told: BTreeSet::new(),
             begun: BTreeSet::new(),
@@ -58,6 +61,7 @@ impl Lines {
 impl Inner {
     fn say(&mut self, line: &str) {
         // Nobody may be reading any more; that must not stop a failover.
+        let line = outside::terminal(line, self.colours);
         let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
         self.last_line = Instant::now();
     }

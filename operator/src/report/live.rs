@@ -13,6 +13,7 @@ use pchat_planner::pool::Pool;
 use super::words::{Paint, WIDTH, duration, sentence, time, wrap};
 use super::{Halt, Invocation, Report, View, header, human, steps, stop};
 use crate::far_end::{ActError, Progress};
+use crate::outside;
 
 /// Columns of a bar.
 const BAR: u64 = 16;
@@ -58,8 +59,9 @@ impl Live {
     /// Says a text above the lines, from elsewhere.
     pub fn speaker(&self) -> Box<dyn Fn(&str) + Send> {
         let multi = self.multi.clone();
+        let colours = self.paint.0;
         Box::new(move |text| {
-            let _ = multi.println(text);
+            let _ = multi.println(outside::terminal(text, colours));
         })
     }
 
@@ -82,10 +84,11 @@ impl Live {
 
     fn say(&self, text: &str) {
         // A terminal that is gone must not stop a failover.
-        let _ = self.multi.println(text);
+        let _ = self.multi.println(outside::terminal(text, self.paint.0));
     }
 
     fn below(&self, inner: &mut Inner, text: Option<String>) {
+        let text = text.map(|text| outside::terminal(&text, self.paint.0));
         match (text, &inner.below) {
             (Some(text), Some(bar)) => bar.set_message(text),
             (Some(text), None) => {
@@ -112,13 +115,14 @@ impl Live {
                 let began = view.record.steps.get(&step.id).and_then(|s| s.began).unwrap_or(view.now);
                 line.set_style(running_style(self.paint, began));
                 let (done, of) = step.progress.unwrap_or((0, 0));
-                line.set_message(bar(done, of, began, view.now).unwrap_or_else(|| step.why.clone()));
+                let text = bar(done, of, began, view.now);
+                line.set_message(text.unwrap_or_else(|| outside::terminal(&step.why, false)));
                 line.enable_steady_tick(TICK);
                 line.set_prefix(super::words::step(step.id));
             } else {
                 line.disable_steady_tick();
                 line.set_style(plain());
-                line.set_message(steps::line(view, step, self.paint));
+                line.set_message(outside::terminal(&steps::line(view, step, self.paint), self.paint.0));
                 line.tick();
             }
         }
@@ -216,7 +220,7 @@ impl Report for Live {
             }
             _ => human::progress_words(progress),
         };
-        line.set_message(text);
+        line.set_message(outside::terminal(&text, false));
     }
 
     fn confirmed(&self, _: StepId, view: &View<'_>) {

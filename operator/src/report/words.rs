@@ -173,6 +173,9 @@ pub fn wrap(text: &str, indent: &str, width: usize) -> String {
     out
 }
 
+/// Every sequence that [`Paint`] writes.
+pub const PAINTS: [&str; 6] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
+
 /// Colours, where they are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paint(pub bool);

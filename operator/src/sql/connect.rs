@@ -18,8 +18,9 @@ use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use super::bounded::Bounded;
 use super::browser::{self, Reply};
-use super::connection::{Connection, MOST_BYTES};
+use super::connection::{Connection, LOGIN_BYTES};
 use super::target::{Deadlines, Encryption, Endpoint, Target};
+use crate::outside;
 
 /// Program name in `sys.dm_exec_sessions`.
 pub const PROGRAM: &str = "pchat-operator";
@@ -111,7 +112,7 @@ async fn connect_to(
         Ok(leave) => leave.map_err(ConnectError::Unusable)?,
         Err(_) => return Err(ConnectError::Unusable(hung(target, address, port, deadlines))),
     };
-    let (stream, allowance) = Bounded::new(stream, MOST_BYTES);
+    let (stream, allowance) = Bounded::new(stream, LOGIN_BYTES);
     // The driver must not be able to end the program, whatever a server sends.
     let login = AssertUnwindSafe(Client::connect(config(target, port), stream.compat_write())).catch_unwind();
     match timeout(deadlines.login, login).await {
@@ -124,7 +125,7 @@ async fn connect_to(
             target.display
         ))),
         Ok(Ok(Err(error))) => {
-            let why = login_failure(target, address, port, &error);
+            let why = outside::words(&login_failure(target, address, port, &error));
             let refused = matches!(&error, TdsError::Server(token) if REFUSED.contains(&token.code()));
             Err(ConnectError::Unusable(if refused { leave.refused(&why) } else { why }))
         }

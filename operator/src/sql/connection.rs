@@ -14,15 +14,13 @@ use tokio::time::timeout;
 use tokio_util::compat::Compat;
 
 use super::batches::{Batch, Param};
-use super::bounded::{Allowance, Bounded};
+use super::bounded::{Allowance, Bounded, Count, too_many_bytes};
 use super::refusal::Refusal;
 use super::rows::Set;
+use crate::outside;
 
-/// Most rows that one answer may have. Lists of backups have a few thousand.
-const MOST_ROWS: usize = 200_000;
-
-/// Most bytes of one answer, and of a login. A listing of 100,000 files has a tenth of it.
-pub(super) const MOST_BYTES: u64 = 32 << 20;
+/// Most bytes of a login.
+pub(super) const LOGIN_BYTES: u64 = 1 << 20;
 
 /// The driver on a stream that can't flood us.
 pub(super) type Driver = Client<Compat<Bounded<TcpStream>>>;
@@ -36,7 +34,7 @@ pub struct ServerError {
     pub state: u8,
     /// Severity.
     pub class: u8,
-    /// The server's words.
+    /// The server's words, as they may be shown.
     pub message: String,
 }
 
@@ -68,6 +66,14 @@ pub enum Lost {
     /// What came back is not an answer.
     #[error("the answer could not be read ({0})")]
     Garbled(String),
+    /// The answer holds more than any honest one. The rest was not read, and the connection ended there.
+    #[error("the answer to {batch} was refused, because it has {what}")]
+    TooMuch {
+        /// What was asked.
+        batch: &'static str,
+        /// The bound that it broke.
+        what: String,
+    },
 }
 
 /// A connection to `master` of one instance.
@@ -107,10 +113,14 @@ impl Connection {
         }
         // Until the end of the answer has been seen the connection is not clean, also if this future is dropped.
         self.clean = false;
-        self.allowance.set(MOST_BYTES);
+        let bytes = batch.bounds().bytes;
+        self.allowance.set(bytes);
         // The driver must not be able to end the program, whatever a server sends.
         let exchange = AssertUnwindSafe(exchange(&mut self.client, batch)).catch_unwind();
         let answer = match timeout(within, exchange).await {
+            Ok(Ok(Err(_))) if self.allowance.is_spent() => {
+                return Err(Lost::TooMuch { batch: batch.name(), what: too_many_bytes(bytes) });
+            }
             Ok(Ok(answer)) => answer?,
             Ok(Err(_)) => return Err(Lost::Garbled("the driver could not take it".into())),
             Err(_) => return Err(Lost::NoAnswer(within)),
@@ -124,7 +134,8 @@ impl Connection {
 async fn exchange(client: &mut Driver, batch: &Batch) -> Result<Answer, Lost> {
     let params: Vec<&dyn ToSql> = batch.params().iter().map(Param::as_sql).collect();
     let mut answer = Answer::default();
-    let mut rows = 0usize;
+    let mut count = Count::new(batch.bounds());
+    let too_much = |what| Lost::TooMuch { batch: batch.name(), what };
     let mut stream = match client.query(batch.text(), &params).await {
         Ok(stream) => stream,
         Err(error) => return finish(answer, error),
@@ -132,13 +143,11 @@ async fn exchange(client: &mut Driver, batch: &Batch) -> Result<Answer, Lost> {
     loop {
         match stream.try_next().await {
             Ok(Some(QueryItem::Metadata(metadata))) => {
+                count.set(metadata.columns().len()).map_err(too_much)?;
                 answer.sets.push(Set::new(metadata.columns().iter().map(|c| c.name().to_owned())));
             }
             Ok(Some(QueryItem::Row(row))) => {
-                rows += 1;
-                if rows > MOST_ROWS {
-                    return Err(Lost::Garbled(format!("more than {MOST_ROWS} rows")));
-                }
+                count.row().map_err(too_much)?;
                 match answer.sets.last_mut() {
                     Some(set) => set.push(row),
                     None => return Err(Lost::Garbled("a row without columns".into())),
@@ -158,15 +167,15 @@ fn finish(mut answer: Answer, error: TdsError) -> Result<Answer, Lost> {
                 number: token.code(),
                 state: token.state(),
                 class: token.class(),
-                message: token.message().to_owned(),
+                message: outside::words(token.message()),
             });
             Ok(answer)
         }
         TdsError::Io { message, .. } => {
             // The driver wraps its own words around the system's.
             let words = message.rsplit("performing I/O: ").next().unwrap_or_default();
-            Err(Lost::Broken(words.to_owned()))
+            Err(Lost::Broken(outside::words(words)))
         }
-        other => Err(Lost::Garbled(other.to_string())),
+        other => Err(Lost::Garbled(outside::words(&other.to_string()))),
     }
 }

@@ -7,6 +7,8 @@ use pchat_planner::lsn::{Fork, Lsn};
 use tiberius::{ColumnData, Row};
 use uuid::Uuid;
 
+use crate::outside;
+
 /// What does not fit in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {what}")]
@@ -82,8 +84,13 @@ impl Record {
         Misread::new(column, format!("{wanted} was expected, {kind} came"))
     }
 
-    /// A text, without trailing blanks (many of these columns are `nchar`).
+    /// A text as it may be shown, compared and sent back, without trailing blanks (many of these columns are `nchar`).
     pub fn text(&self, column: &str) -> Result<Option<String>, Misread> {
+        Ok(self.verbatim(column)?.map(|text| outside::value(&text)))
+    }
+
+    /// A text as the server sent it, without trailing blanks. It must never be shown, and is no part of a path.
+    pub fn verbatim(&self, column: &str) -> Result<Option<String>, Misread> {
         match self.data(column)? {
             ColumnData::String(text) => Ok(text.as_ref().map(|t| t.trim_end().to_owned())),
             other => Err(Self::wrong(column, "a text", other)),

@@ -23,6 +23,7 @@ pub use self::hosts::{Hosts, HostsError};
 pub use self::installation::Installation;
 use self::installation::{admit, encrypted_enough};
 use crate::observe::Ends;
+use crate::outside;
 use crate::sql::target::{Credentials, Deadlines, Encryption, Endpoint, Secret, Target};
 
 /// The port of a default instance, where none is declared.
@@ -57,6 +58,7 @@ impl std::error::Error for Problems {}
 pub fn validate(manifest: &Manifest, here: &Installation) -> Result<Ends, Problems> {
     let spec = &manifest.pool.spec;
     let mut found = Found { manifest, here, problems: Vec::new() };
+    found.hidden(manifest);
     let mut targets = BTreeMap::new();
     for side in [Side::Primary, Side::Backup] {
         let site = spec.site(crd_side(side));
@@ -124,6 +126,38 @@ impl Found<'_> {
         let problem = Problem { place, field: field.into(), expected: expected.into() };
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
+        }
+    }
+
+    /// A value with a character in it that can't be seen is a problem: a person who approves must read what is used.
+    fn hidden(&mut self, manifest: &Manifest) {
+        let name = manifest.pool.metadata.name.clone().unwrap_or_default();
+        self.hidden_in("metadata.name", &serde_json::Value::String(name));
+        match serde_json::to_value(&manifest.pool.spec) {
+            Ok(spec) => self.hidden_in("spec", &spec),
+            Err(error) => self.say("spec", format!("expected what can be written as JSON ({error})")),
+        }
+    }
+
+    fn hidden_in(&mut self, field: &str, value: &serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => {
+                if let Some(c) = text.chars().find(|c| outside::is_hidden(*c)) {
+                    let (c, text) = (c.escape_unicode(), outside::value(text));
+                    self.say(
+                        field,
+                        format!(
+                            "expected characters that can be seen, found {c} in {text}; write the value anew"
+                        ),
+                    );
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.hidden_in(field, item)),
+            Value::Object(fields) => {
+                fields.iter().for_each(|(name, value)| self.hidden_in(&format!("{field}.{name}"), value));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 

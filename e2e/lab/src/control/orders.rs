@@ -49,6 +49,8 @@ null HOST SET COLUMN                           NULL in that column: SET is a vie
 null shell CMDLET PROPERTY                     the same for a property of what a cmdlet gives
 nulls HOST|shell | clear-nulls HOST|shell      which of them are armed, and whether anybody was told; tell everything again
 delete-job HOST copy|restore                   a job of log shipping is deleted, log shipping itself stays
+taint HOST|shell NAME | untaint                what a terminal obeys behind every text in the column or property NAME;
+                                               'errors': behind the words of every error
 hold-session HOST [LOGIN] | drop-sessions      a session on the chat database
 damage HOST suspect|recovery-pending|offline|online
 runbook 1..7                                   a step of the printed runbook, done by hand
@@ -213,6 +215,15 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
         ["delete-job", host, which @ ("copy" | "restore")] => {
             let at = server(w, host)?;
             w.delete_job(at, *which == "copy")?
+        }
+        ["taint", host, name] => {
+            let at = if *host == "shell" { None } else { Some(server(w, host)?) };
+            w.taint(at, name);
+            format!("{host}: {name} is tainted")
+        }
+        ["untaint"] => {
+            w.taints.clear();
+            "nothing is tainted".into()
         }
         ["hold-session", host, rest @ ..] => {
             let at = server(w, host)?;

@@ -9,6 +9,7 @@ use crate::net::Network;
 use crate::world::Shared;
 use crate::world::error::raise;
 use crate::world::instance::{Login as Known, Statement};
+use crate::world::taint::{ERRORS, tainted};
 use pchat_tds::{Admission, Connection, Engine, Login, Message, Refusal, Request, Responder};
 use pchat_tsql::host::{Boxed, Sink};
 use pchat_tsql::{Event, RpcParameter, SqlError, Ty};
@@ -98,13 +99,19 @@ impl pchat_tds::Session for LabSession {
             return;
         }
         let nulls = Nulls::of(self.inner.host());
+        let taints = {
+            let host = self.inner.host();
+            host.world.lock().tainted(Some(host.server))
+        };
         let mut out = Wire {
             response,
             types: vec![],
+            names: vec![],
             database: &mut self.database,
             errors: vec![],
             returned: 0,
             nulls,
+            taints,
         };
         match request {
             Request::Batch(text) => self.inner.batch(&text, &mut out).await,
@@ -224,6 +231,9 @@ struct Wire<'a> {
     errors: Vec<i32>,
     returned: u16,
     nulls: Nulls,
+    /// Names of the columns.
+    names: Vec<String>,
+    taints: Vec<String>,
 }
 
 impl Sink for Wire<'_> {
@@ -231,6 +241,7 @@ impl Sink for Wire<'_> {
         match event {
             Event::Columns(columns) => {
                 self.types = columns.iter().map(|c| c.ty).collect();
+                self.names = columns.iter().map(|c| c.name.clone()).collect();
                 let mut columns: Vec<pchat_tds::Column> = columns
                     .iter()
                     .map(|c| pchat_tds::Column {
@@ -244,7 +255,12 @@ impl Sink for Wire<'_> {
             }
             Event::Row(mut row) => {
                 self.nulls.strike(&mut row);
-                let values: Vec<_> = row.iter().zip(&self.types).map(|(v, t)| to_wire(v, *t)).collect();
+                let mut values: Vec<_> = row.iter().zip(&self.types).map(|(v, t)| to_wire(v, *t)).collect();
+                for (value, name) in values.iter_mut().zip(&self.names) {
+                    if let pchat_tds::Value::Text(text) = value {
+                        tainted(text, name, &self.taints);
+                    }
+                }
                 // A value that its column cannot hold is a fault of the lab: it must not pass for an answer.
                 if let Err(error) = self.response.row(&values) {
                     self.response
@@ -258,7 +274,9 @@ impl Sink for Wire<'_> {
                 if e.class > 10 {
                     self.errors.push(e.number);
                 }
-                self.response.message(&message(&e));
+                let mut message = message(&e);
+                tainted(&mut message.text, ERRORS, &self.taints);
+                self.response.message(&message);
             }
             Event::Database(name) => {
                 let old = std::mem::replace(self.database, name.clone());

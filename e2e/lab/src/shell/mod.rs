@@ -12,11 +12,12 @@ mod pool;
 use crate::net::Network;
 use crate::world::gate::Passage;
 use crate::world::instance::FaultKind;
+use crate::world::taint::{ERRORS, tainted};
 use crate::world::timeline::Operation;
 use crate::world::{Shared, World};
 use objects::error;
 use pchat_lab_shell::{CmdletInfo, Cmdlets, Invocation, Response};
-use pchat_psrp::{ErrorCategory, ErrorRecord};
+use pchat_psrp::{ErrorCategory, ErrorRecord, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,7 @@ impl LabCmdlets {
             let mut w = self.world.lock();
             let mut response = answer(&mut w, call);
             crate::control::nulls::strike(&mut w.store_nulls, &call.cmdlet, &mut response.output);
+            taint(&mut response, &w.tainted(None));
             w.note(operation, shell, call.cmdlet.clone(), begin.elapsed(), true);
             response
         };
@@ -141,6 +143,19 @@ impl Cmdlets for LabCmdlets {
 
     fn invoke(&self, call: Invocation) -> futures::future::BoxFuture<'_, Response> {
         Box::pin(async move { self.run(&call).await })
+    }
+}
+
+/// Taints what is to be tainted.
+fn taint(response: &mut Response, taints: &[String]) {
+    for value in &mut response.output {
+        let Value::Object(object) = value else { continue };
+        for (name, value) in object.adapted.iter_mut().chain(&mut object.extended) {
+            value.each_text(&mut |text| tainted(text, name, taints));
+        }
+    }
+    for record in response.errors.iter_mut().chain(&mut response.terminating) {
+        tainted(&mut record.message, ERRORS, taints);
     }
 }
 

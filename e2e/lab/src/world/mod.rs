@@ -27,6 +27,7 @@ pub mod scenario;
 pub mod seed;
 pub mod shipping_jobs;
 pub mod store;
+pub mod taint;
 pub mod timeline;
 
 use database::{Change, Database};
@@ -73,6 +74,8 @@ pub struct World {
     pub hanging: Vec<(usize, String, Duration)>,
     /// Cmdlets that take so much longer, by name; an empty one: all.
     pub hanging_cmdlets: Vec<(String, Duration)>,
+    /// What is told with characters that a terminal obeys: by server, or `None` for the shell, and by name.
+    pub taints: Vec<(Option<usize>, String)>,
     /// Set while history is made up at the start.
     pretended_now: Option<Timestamp>,
     random: u64,

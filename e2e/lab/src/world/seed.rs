@@ -52,6 +52,7 @@ impl World {
             gate: super::gate::Gate::default(),
             hanging: vec![],
             hanging_cmdlets: vec![],
+            taints: Vec::new(),
             pretended_now: Some(start),
             random: scenario.seed,
             scenario,

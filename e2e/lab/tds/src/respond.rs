@@ -229,6 +229,14 @@ impl Responder {
         Ok(())
     }
 
+    /// Adds a row of nothing but NULL in the compressed form (NBCROW, MS-TDS 2.2.7.16): a bit for each column.
+    pub fn null_row(&mut self) {
+        let out = &mut self.tokens.bytes;
+        out.push(0xD2);
+        out.resize(out.len() + self.columns.len().div_ceil(8), 0xFF);
+        self.rows += 1;
+    }
+
     /// Rows written to the result set that was begun last.
     pub fn rows_written(&self) -> u64 {
         self.rows

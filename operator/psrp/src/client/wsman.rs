@@ -241,11 +241,15 @@ impl Shell {
             _ => Connection::open(&self.endpoint, deadline).await.map_err(Failed::NotDone)?,
         };
         let endpoint = self.endpoint.clone();
+        let patience = Instant::now() + hold + SLACK;
+        // Whoever called may be gone by then: what was sent is seen to its end, and not beyond this moment.
         let exchange = tokio::spawn(async move {
-            let answer = connection.exchange(&endpoint, envelope).await;
+            let exchange = connection.exchange(&endpoint, envelope);
+            let answer = timeout_at(patience, exchange).await;
+            let answer = answer.unwrap_or_else(|_| Err(Failure::Lost("it does not answer any more".into())));
             (connection, answer)
         });
-        self.finish(exchange, Instant::now() + hold + SLACK, deadline).await
+        self.finish(exchange, patience, deadline).await
     }
 
     /// Waits for the answer to a request: until `patience` before the connection counts as lost, and not

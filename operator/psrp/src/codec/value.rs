@@ -278,6 +278,41 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Calls `f` with every text in it: of values, of type names and of the names of properties, however deep.
+    pub fn each_text(&mut self, f: &mut impl FnMut(&mut String)) {
+        match self {
+            Self::String(s)
+            | Self::Decimal(s)
+            | Self::DateTime(s)
+            | Self::Duration(s)
+            | Self::Uri(s)
+            | Self::Version(s)
+            | Self::Xml(s)
+            | Self::ScriptBlock(s)
+            | Self::SecureString(s) => f(s),
+            Self::Object(object) => {
+                let Object { type_names, to_string, content, adapted, extended } = &mut **object;
+                type_names.iter_mut().chain(to_string).for_each(&mut *f);
+                match content {
+                    Content::None => {}
+                    Content::Primitive(value) => value.each_text(f),
+                    Content::List(_, items) => items.iter_mut().for_each(|item| item.each_text(f)),
+                    Content::Dict(entries) => entries.iter_mut().for_each(|(key, value)| {
+                        key.each_text(f);
+                        value.each_text(f);
+                    }),
+                }
+                for (name, value) in adapted.iter_mut().chain(extended) {
+                    f(name);
+                    value.each_text(f);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 impl From<&str> for Value {
     fn from(s: &str) -> Self {
         Self::String(s.to_owned())

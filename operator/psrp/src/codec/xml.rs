@@ -16,6 +16,8 @@ use quick_xml::name::ResolveResult;
 pub const MAX_DEPTH: usize = 192;
 /// Most elements that one document may have.
 pub const MAX_ELEMENTS: usize = 200_000;
+/// Most attributes of one element. Each is compared with those before it, so that many of them take more than memory.
+pub const MAX_ATTRIBUTES: usize = 64;
 
 /// Why a document was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,9 +162,13 @@ fn intern(names: &mut Vec<Arc<str>>, name: &str) -> Arc<str> {
 }
 
 fn element(ns: Arc<str>, start: &BytesStart<'_>) -> Result<Element, XmlError> {
-    let mut attributes = Vec::new();
+    let (mut attributes, mut seen) = (Vec::new(), 0usize);
     for attribute in start.attributes() {
         let attribute = attribute.map_err(malformed)?;
+        seen += 1;
+        if seen > MAX_ATTRIBUTES {
+            return Err(XmlError::TooLarge { what: "attributes of one element", limit: MAX_ATTRIBUTES });
+        }
         if attribute.key.as_namespace_binding().is_some() {
             continue;
         }
@@ -237,6 +243,14 @@ mod tests {
         assert!(matches!(parse(&deep), Err(XmlError::TooLarge { what: "nested elements", .. })));
         let wide = format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS));
         assert!(matches!(parse(&wide), Err(XmlError::TooLarge { what: "elements", .. })));
+        for name in ["a", "xmlns:a"] {
+            let many: String = (0..2_000_000).map(|n| format!(" {name}{n}=\"\"")).collect();
+            let said = parse(&format!("<a{many}/>"));
+            assert!(
+                matches!(said, Err(XmlError::TooLarge { what: "attributes of one element", .. })),
+                "{said:?}"
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! account, which is who will have to read them.
 
 use super::Batch;
+use crate::sql::bounded::Bounds;
 
 /// Most headers asked for in one round trip.
 pub const MOST_HEADERS: usize = 32;
@@ -11,7 +12,7 @@ pub const MOST_HEADERS: usize = 32;
 ///
 /// First set: `is_directory`. Second: `name` of each file.
 pub fn list(path: &str) -> Batch {
-    Batch::new("ListDirectory").with("path", "nvarchar(500)", path).then(
+    Batch::new("ListDirectory").expecting(Bounds::LISTING).with("path", "nvarchar(500)", path).then(
         r"
 DECLARE @exists TABLE (is_file int NULL, is_directory int NULL, parent_exists int NULL);
 DECLARE @listed TABLE (name nvarchar(512) NOT NULL, depth int NOT NULL, is_file int NOT NULL);
@@ -28,7 +29,7 @@ SELECT t.name FROM @listed AS t WHERE t.is_file = 1;
 ///
 /// Sets: `opens` k, the header's, `closes` k with `err`; then the next.
 pub fn headers(paths: &[&str]) -> Batch {
-    let mut batch = Batch::new("ReadHeaders");
+    let mut batch = Batch::new("ReadHeaders").expecting(Bounds::HEADERS);
     for (k, path) in paths.iter().enumerate() {
         batch = batch.with(&format!("file{k}"), "nvarchar(520)", *path);
     }

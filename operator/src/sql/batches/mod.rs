@@ -19,6 +19,8 @@ use pchat_planner::lsn::{Lsn, Position};
 use tiberius::ToSql;
 use uuid::Uuid;
 
+use super::bounded::Bounds;
+
 /// A parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Param {
@@ -79,12 +81,25 @@ pub struct Batch {
     declarations: String,
     body: String,
     params: Vec<Param>,
+    bounds: Bounds,
 }
 
 impl Batch {
-    /// A batch without statements yet.
+    /// A batch without statements yet, whose answer holds little.
     pub fn new(name: &'static str) -> Self {
-        Batch { name, declarations: String::new(), body: String::new(), params: Vec::new() }
+        let (declarations, body, params) = (String::new(), String::new(), Vec::new());
+        Batch { name, declarations, body, params, bounds: Bounds::FEW }
+    }
+
+    /// Expects an answer within these bounds.
+    pub fn expecting(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// Most that its answer may hold.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// What it is for.

@@ -26,7 +26,7 @@ IF @must IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @shared AS t WHERE t.is_file 
 BEGIN SET @m = LEFT(@must, 300); RAISERROR(N'PCHAT|NOTLAST|the share no longer shows %s', 16, 25, @m); RETURN; END;
 SET @m = NULL;
 SELECT TOP (1) @m = LEFT(t.name, 300) FROM (SELECT name, is_file FROM @shared UNION ALL SELECT name, is_file FROM @copied) AS t
- WHERE t.is_file = 1 AND t.name LIKE N'%.trn' AND CHARINDEX(N'|' + t.name + N'|', @known) = 0;
+ WHERE t.is_file = 1 AND t.name LIKE N'%.trn' AND CHARINDEX(N'/' + t.name + N'/', @known) = 0;
 IF @m IS NOT NULL BEGIN RAISERROR(N'PCHAT|NOTLAST|%s was not there when this was planned', 16, 25, @m); RETURN; END;
 ";
 
@@ -40,7 +40,8 @@ BEGIN RAISERROR(N'PCHAT|LOGSHIPPING|the restore job of %s is enabled', 16, 20, @
 /// Lists once more, journals the recovery point, recovers: in one batch.
 ///
 /// Without the record written first, a lost reply would leave an ONLINE copy that nobody can vouch for.
-/// `known` are all names that were judged; `|` can't occur in a file name and separates them.
+/// `known` are all names that were judged, separated by `/`: the one character that no file system takes in a name. (A share on
+/// Linux takes `|`, and two known names with one between them would vouch for a third.)
 pub fn recover(
     warrant: &Warrant,
     at: Position,
@@ -52,10 +53,10 @@ pub fn recover(
     let parameters = |b: Batch| {
         let b = with_transition(at_position(b, at), transition);
         let Some(source) = source else { return b };
-        let mut list = String::from("|");
-        for name in known {
+        let mut list = String::from("/");
+        for name in known.iter().filter(|name| !name.contains('/')) {
             list.push_str(name);
-            list.push('|');
+            list.push('/');
         }
         b.with("share", "nvarchar(500)", source.share.as_str())
             .with("folder", "nvarchar(500)", source.folder.as_str())

@@ -5,6 +5,7 @@
 //! would end the whole batch), and nothing fails where there are no rows.
 
 use super::Batch;
+use crate::sql::bounded::Bounds;
 
 /// First columns of the sets, in order.
 pub const SETS: [&str; 12] = [
@@ -83,5 +84,5 @@ SELECT e.name AS property, CONVERT(nvarchar(3750), e.value) AS text FROM master.
 
 /// Reads everything that the planner wants of an instance.
 pub fn state(database: &str) -> Batch {
-    Batch::new("State").with("db", "sysname", database).then(STATE)
+    Batch::new("State").expecting(Bounds::STATE).with("db", "sysname", database).then(STATE)
 }

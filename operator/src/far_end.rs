@@ -32,17 +32,40 @@ pub struct Freshness {
     pub mirror: Option<Timestamp>,
     /// The instances of the other side, likewise. Asking a dead one takes seconds.
     pub others: Option<Timestamp>,
+    /// Nothing is to be told before these looks are there: they are waited for as long as they take.
+    pub patient: bool,
 }
 
 impl Freshness {
     /// The latest looks will do.
-    pub const LATEST: Freshness =
-        Freshness { backups: None, shell: None, pool_state: None, servers: None, mirror: None, others: None };
+    pub const LATEST: Freshness = Freshness {
+        backups: None,
+        shell: None,
+        pool_state: None,
+        servers: None,
+        mirror: None,
+        others: None,
+        patient: false,
+    };
 
     /// Everything from looks that began at or after `at`.
     pub fn all_since(at: Timestamp) -> Self {
         let at = Some(at);
         Freshness { backups: at, shell: at, mirror: at, others: at, ..Freshness::LATEST }
+    }
+
+    /// The stricter of both.
+    pub fn and(self, other: Freshness) -> Self {
+        // `None` is less than any time.
+        Freshness {
+            backups: self.backups.max(other.backups),
+            shell: self.shell.max(other.shell),
+            pool_state: self.pool_state.max(other.pool_state),
+            servers: self.servers.max(other.servers),
+            mirror: self.mirror.max(other.mirror),
+            others: self.others.max(other.others),
+            patient: self.patient || other.patient,
+        }
     }
 
     /// What an action can have changed must be looked at again; `ended` is when its answer came.
@@ -186,8 +209,8 @@ pub struct Turn {
 
 /// Somewhere to look and somewhere to act.
 pub trait FarEnd: Send + Sync {
-    /// Reads the facts: the backup instance in this pass, the rest from the latest looks, or from looks
-    /// as new as demanded. Never fails: what can't be read is unknown, with the reason.
+    /// Reads the facts: the backup instance in this pass, the rest from the latest looks. Never fails: what can't be read is
+    /// unknown, with the reason; what is not as new as was demanded, now or earlier, and does not come in a moment, is pending.
     fn observe(&self, freshness: Freshness) -> impl Future<Output = Facts> + Send;
 
     /// Returns when this pool may act. Taken before [`FarEnd::act`], not within it: what is waited for there would be done

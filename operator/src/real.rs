@@ -40,6 +40,7 @@ impl FarEnd for RealFarEnd {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Done, ActError> {
         self.observer.rouse();
+        self.observer.forget_home().await;
         let situation =
             Situation { clock: self.observer.clock().await, silent_servers: self.observer.silent_servers() };
         self.actor.act(order, &situation, progress).await

@@ -1,6 +1,8 @@
 //! Far ends that lack something, answer slowly, or take a connection and never answer.
 
-use crate::common::{BACKUP, Trial, each};
+use std::time::{Duration, Instant};
+
+use crate::common::{BACKUP, Trial, each, exit};
 
 /// What the jobs would have brought is read on the share.
 #[tokio::test(flavor = "multi_thread")]
@@ -17,4 +19,42 @@ async fn jobs_of_log_shipping_that_were_deleted_do_not_keep_a_pool_from_its_fail
         trial.delivered(&run).await;
     })
     .await;
+}
+
+/// The database part never waits for the shell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_that_takes_the_connection_and_never_answers_does_not_hold_up_the_database() {
+    let trial = Trial::disaster("").await;
+    trial.order("mute host fe-ks1.contoso.com").await;
+    let run = trial.converge(&[]).await;
+    run.stopped("ManagementShellUnavailable", exit::BLOCKED).tells(&["accepted the connection", "recovered"]);
+    assert_eq!(trial.database(BACKUP), "online");
+    trial.order("revive host fe-ks1.contoso.com").await;
+    let run = trial.converge(&[]).await;
+    trial.delivered(&run).await;
+}
+
+/// What was copied is restored; the recovery waits for the listing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_hangs_holds_up_the_recovery_and_not_what_was_copied() {
+    let trial = Trial::disaster("logShipping: {copied: 8, restored: 3}").await;
+    trial.order(&format!(r"hang {BACKUP} 14000 \\files\pchat-logs")).await;
+    let begun = Instant::now();
+    let looked = trial.begin("plan", &[]);
+    let run = trial.begin("converge", &[]);
+    let applied = |batches: &[serde_json::Value]| {
+        batches.iter().any(|batch| batch["effects"].to_string().contains("RESTORE LOG"))
+    };
+    while !applied(&trial.batches(BACKUP).await) {
+        assert!(begun.elapsed() < Duration::from_secs(27), "nothing was restored while the share hung");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let looked = trial.end(looked).await;
+    assert!(begun.elapsed() < Duration::from_secs(27), "the plan was shown after {:?}", begun.elapsed());
+    let looking = looked.document["facts"]["looking"].to_string();
+    assert!(looking.contains("is being listed"), "{looked} {looking}");
+    assert_ne!(trial.database(BACKUP), "online", "the share was not listed yet");
+    trial.order(&format!(r"hang {BACKUP} 0 \\files\pchat-logs")).await;
+    let run = trial.end(run).await;
+    trial.delivered(&run).await;
 }

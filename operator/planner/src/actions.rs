@@ -212,6 +212,7 @@ impl Planner<'_> {
             return self.told(row, Some(StepId::SetPoolState));
         }
         match e.facts.shell.pool_state.value() {
+            None if e.facts.shell.pool_state.is_pending() => e.look_first(Some(StepId::SetPoolState)),
             None => Next::Blocked(stops::shell(e, StepId::SetPoolState)),
             Some((identity, _)) => self.store(StepId::SetPoolState).unwrap_or_else(|| {
                 let identity = identity.clone();
@@ -227,6 +228,7 @@ impl Planner<'_> {
     pub(crate) fn store(&self, step: StepId) -> Option<Next> {
         match self.e.facts.shell.store_writable.value() {
             Some(Err(why)) => Some(Next::Blocked(stops::store(step, why))),
+            None if self.e.facts.shell.store_writable.is_pending() => Some(self.e.look_first(Some(step))),
             _ => None,
         }
     }
@@ -238,6 +240,7 @@ impl Planner<'_> {
             (Servers::Waiting(missing, until), _) => {
                 self.wait(id, format!("the chat servers are set; {missing}"), Some(until))
             }
+            (Servers::Unseen, _) => e.look_first(Some(id)),
             (_, Some(servers)) => self.store(id).unwrap_or_else(|| {
                 let action = Action::SetActiveServers {
                     identity: servers.identity.clone(),
@@ -253,6 +256,7 @@ impl Planner<'_> {
         let e = &self.e;
         let id = StepId::EstablishMirror;
         match e.mirror() {
+            Mirror::Unseen => e.look_first(Some(id)),
             Mirror::Seeding(why) => self.wait(id, why, None),
             Mirror::Silent(why) => Next::Blocked(stops::mirror_unavailable(e, &why)),
             Mirror::Unhealthy(why) => {
@@ -263,6 +267,7 @@ impl Planner<'_> {
             }
             Mirror::Absent | Mirror::Done | Mirror::NotDeclared => match &e.pool.seed_share {
                 None => Next::Blocked(stops::mirror_share_needed(e)),
+                Some(_) if matches!(e.facts.shell.contact, Contact::Pending { .. }) => e.look_first(Some(id)),
                 Some(_) if e.facts.shell.contact != Contact::Answers => Next::Blocked(stops::shell(e, id)),
                 Some(share) => {
                     Next::Run(id, Action::EstablishMirror { principal: BACKUP, share: share.clone() })

@@ -90,6 +90,8 @@ pub struct Course {
     pub torn: Vec<Torn>,
     /// What could not be read, and why.
     pub unknown: Vec<(String, String)>,
+    /// A place is still being listed: what it holds is missing here.
+    pub unseen: bool,
 }
 
 impl Course {
@@ -108,7 +110,11 @@ impl Course {
 
     /// Nothing applicable is left behind the links, and that is known.
     pub fn known_end(&self) -> bool {
-        self.gap.is_none() && self.left_out.is_empty() && self.unknown.is_empty() && self.choices.is_empty()
+        !self.unseen
+            && self.gap.is_none()
+            && self.left_out.is_empty()
+            && self.unknown.is_empty()
+            && self.choices.is_empty()
     }
 }
 
@@ -349,6 +355,7 @@ impl Walk<'_> {
             left_out,
             torn: Vec::new(),
             unknown: Vec::new(),
+            unseen: false,
         }
     }
 }

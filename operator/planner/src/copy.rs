@@ -21,6 +21,8 @@ pub(crate) enum Copy {
     Proved,
     /// ONLINE, and nothing proves that it holds everything that was shipped; the reason in words.
     Unproved(String),
+    /// ONLINE, and what would tell where it comes from was not looked at yet.
+    Unjudged,
     /// In a state that no step goes on from; which, in words.
     Unusable(String),
     /// Being recovered by the server right now.
@@ -35,7 +37,7 @@ impl Copy {
 
     /// Whether it is ONLINE at all.
     pub fn is_online(&self) -> bool {
-        matches!(self, Copy::Vouched | Copy::Delivered | Copy::Proved | Copy::Unproved(_))
+        matches!(self, Copy::Vouched | Copy::Delivered | Copy::Proved | Copy::Unproved(_) | Copy::Unjudged)
     }
 }
 
@@ -84,16 +86,25 @@ fn online(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
     if open.and_then(|t| t.recovery.as_ref()).is_some_and(|record| is_of(db, record)) {
         return Copy::Vouched;
     }
+    if facts.shell.pool_state.is_pending() {
+        return Copy::Unjudged;
+    }
     if facts.shell.pool_state.value().is_some_and(|(_, s)| *s == PoolState::FailedOver) {
         return Copy::Delivered;
     }
     let Some(point) = fork_point(db) else {
         return Copy::Unproved("its log does not tell where it was recovered".into());
     };
+    if facts.backups.is_pending() {
+        return Copy::Unjudged;
+    }
     let Some(backups) = facts.backups.value() else {
         let why = facts.backups.why().unwrap_or("they were not read");
         return Copy::Unproved(format!("no log backup can be held against it: {why}"));
     };
+    if backups.share.is_pending() || backups.folder.is_pending() {
+        return Copy::Unjudged;
+    }
     let own = db.recovered.as_ref().map(|r| r.fork);
     let ends_there = chain::sets(backups, &db.name)
         .iter()

@@ -1,6 +1,6 @@
 //! What was observed, by whom and when.
 //!
-//! A fact is known, or it is unknown for a reason. An unreachable server is not a missing database, and
+//! A fact is known, or it is unknown for a reason, or it is still being looked for. An unreachable server is not a missing database, and
 //! an empty listing is not an empty folder.
 
 use std::collections::BTreeMap;
@@ -36,6 +36,13 @@ pub enum Fact<T> {
         /// When the look began.
         at: Timestamp,
     },
+    /// It was not looked at yet, or not since that was demanded; somebody is at it.
+    Pending {
+        /// What is being looked at.
+        source: String,
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 impl<T> Fact<T> {
@@ -43,29 +50,45 @@ impl<T> Fact<T> {
     pub fn value(&self) -> Option<&T> {
         match self {
             Fact::Known { value, .. } => Some(value),
-            Fact::Unknown { .. } => None,
+            Fact::Unknown { .. } | Fact::Pending { .. } => None,
         }
     }
 
     /// Why it is unknown, if it is.
     pub fn why(&self) -> Option<&str> {
         match self {
-            Fact::Known { .. } => None,
+            Fact::Known { .. } | Fact::Pending { .. } => None,
             Fact::Unknown { why, .. } => Some(why),
         }
     }
 
-    /// When the look began that this fact comes from.
+    /// When the look began that this fact comes from. One that is under way has shown nothing yet: it is older than any demand.
     pub fn at(&self) -> Timestamp {
         match self {
             Fact::Known { at, .. } | Fact::Unknown { at, .. } => *at,
+            Fact::Pending { .. } => Timestamp::MIN,
         }
+    }
+
+    /// What is being looked at and since when, if it was not seen yet.
+    pub fn pending(&self) -> Option<(&str, Timestamp)> {
+        match self {
+            Fact::Pending { source, since } => Some((source, *since)),
+            Fact::Known { .. } | Fact::Unknown { .. } => None,
+        }
+    }
+
+    /// Whether it was not seen yet.
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Fact::Pending { .. })
     }
 
     /// Where it was looked for.
     pub fn source(&self) -> &str {
         match self {
-            Fact::Known { source, .. } | Fact::Unknown { source, .. } => source,
+            Fact::Known { source, .. } | Fact::Unknown { source, .. } | Fact::Pending { source, .. } => {
+                source
+            }
         }
     }
 }
@@ -96,6 +119,11 @@ pub enum Contact {
         tries: u32,
         /// What was tried, for example `no answer from 10.1.1.11:1433 in 3 s`.
         detail: String,
+    },
+    /// It was not looked at yet, or not since that was demanded; it is being asked.
+    Pending {
+        /// Since when.
+        since: Timestamp,
     },
 }
 

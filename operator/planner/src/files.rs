@@ -46,6 +46,7 @@ pub(crate) fn unreadable(
         if let Some(why) = what.why() {
             course.unknown.push((path.clone(), why.to_owned()));
         }
+        course.unseen |= what.is_pending();
     }
 }
 
@@ -73,6 +74,7 @@ fn plight<'a>(file: &'a BackupFile, backups: &Backups) -> Option<Plight<'a>> {
     }
     // A torn copy proves nothing while the original can't be looked at.
     match torn {
+        Some(_) if file.on_share.is_none() && backups.share.is_pending() => None,
         Some(_) if file.on_share.is_none() && backups.share.value().is_none() => {
             Some(Plight::Unknown("its copy is torn, and the share can't be read"))
         }

@@ -14,6 +14,7 @@ pub mod files;
 mod hazards;
 pub mod journal;
 mod life;
+pub mod looking;
 mod loss;
 pub mod lsn;
 mod next;
@@ -30,6 +31,7 @@ pub mod times;
 mod words;
 
 pub use actions::{BATCH_BYTES, BATCH_FILES};
+pub use looking::looking;
 pub use next::{deciding_row, plan};
 pub use other_side::FRESH;
 pub use ownership::LAPSE;

@@ -9,12 +9,12 @@ use crate::copy::{self, Copy};
 use crate::facts::{Contact, Facts, InstanceState, PoolState};
 use crate::journal::{Phase, Run, Transition};
 use crate::ownership::{LAPSE, Ownership};
-use crate::plan::{Action, Direction, Loss, Next, Plan, Reason, Step, StepId, StepState, Stop};
+use crate::plan::{Action, Direction, Loss, Next, Plan, Reason, Step, StepId, StepState};
 use crate::policy::{Decision, Evidence, Row, Stage, TABLE};
 use crate::pool::{InstanceId, Partner, Pool, Side};
 use crate::service::{Mirror, Servers};
 use crate::words::{after, instance};
-use crate::{steps, stops, telling};
+use crate::{looking, steps, stops, telling};
 
 /// The instance that everything happens on, and where the journal stands.
 pub(crate) const BACKUP: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
@@ -24,7 +24,7 @@ pub(crate) const BACKUP_MIRROR: InstanceId = InstanceId::new(Side::Backup, Partn
 /// What a pool still needs, and why. See the crate's documentation.
 pub fn plan(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Plan {
     let mut plan = match survey(pool, facts, run, now) {
-        Err(stop) => bare(direction_wanted(pool), Next::Blocked(stop)),
+        Err(next) => bare(direction_wanted(pool), *next),
         Ok(e) => Planner { e }.plan(),
     };
     // It stands for as long as it is so, whatever else there is to say.
@@ -72,14 +72,22 @@ fn rule(next: &Next) -> Reason {
 }
 
 /// The backup instance must be there to be judged at all.
-fn survey<'a>(pool: &'a Pool, facts: &'a Facts, run: &'a Run, now: Timestamp) -> Result<Evidence<'a>, Stop> {
+fn survey<'a>(
+    pool: &'a Pool,
+    facts: &'a Facts,
+    run: &'a Run,
+    now: Timestamp,
+) -> Result<Evidence<'a>, Box<Next>> {
+    let blocked = |stop| Err(Box::new(Next::Blocked(stop)));
     let here = instance(pool, BACKUP);
     let found = facts.instances.get(&BACKUP);
     let login = found.map_or("", |f| f.login.as_str());
     let why = match found.map(|f| (&f.contact, &f.state)) {
-        None => "it was not looked at yet".to_owned(),
+        None | Some((Contact::Pending { .. }, _)) => {
+            return Err(Box::new(looking::wait(pool, facts, now, None, None)));
+        }
         Some((Contact::Denied { detail }, _)) => {
-            return Err(stops::rights_missing(&here, login, Some(detail)));
+            return blocked(stops::rights_missing(&here, login, Some(detail)));
         }
         Some((Contact::Silent { detail, .. } | Contact::Unusable { detail }, _)) => detail.clone(),
         Some((Contact::Answers, state)) => state.why().unwrap_or_default().to_owned(),
@@ -87,17 +95,17 @@ fn survey<'a>(pool: &'a Pool, facts: &'a Facts, run: &'a Run, now: Timestamp) ->
     let state: &InstanceState =
         match found.filter(|f| f.contact == Contact::Answers).and_then(|f| f.state.value()) {
             Some(state) => state,
-            None => return Err(stops::backup_unreachable(&here, &why)),
+            None => return blocked(stops::backup_unreachable(&here, &why)),
         };
     if !state.sysadmin {
-        return Err(stops::rights_missing(&here, login, None));
+        return blocked(stops::rights_missing(&here, login, None));
     }
     if let Some(damage) = &state.journal_damage {
-        return Err(stops::journal_damaged(&here, &pool.database, damage));
+        return blocked(stops::journal_damaged(&here, &pool.database, damage));
     }
     match &state.database {
         Some(db) => Ok(Evidence::gather(pool, facts, run, now, state, db)),
-        None => Err(stops::database_missing(&here, &pool.database)),
+        None => blocked(stops::database_missing(&here, &pool.database)),
     }
 }
 
@@ -121,6 +129,10 @@ impl Planner<'_> {
             (Side::Backup, _) => self.forward(),
             // Turned back too late: what was begun is finished first.
             (Side::Primary, Some(_)) if e.copy.is_recovered() => self.forward(),
+            // Whether it is too late was not seen yet.
+            (Side::Primary, Some(_)) if e.copy == Copy::Unjudged => {
+                self.finish(Direction::CallOff, Vec::new(), e.look_first(None), None)
+            }
             (Side::Primary, Some(_)) => self.call_off(),
             (Side::Primary, None) => self.steady_primary(),
         }
@@ -202,6 +214,7 @@ impl Planner<'_> {
                 let stop = stops::failback_needed(e);
                 return self.finish(Direction::Failback, Vec::new(), Next::Blocked(stop), None);
             }
+            _ if e.looks_before_rest() => e.look_first(None),
             Some(PoolState::Normal) => Next::Converged,
             None if e.copy.is_online() => Next::Blocked(stops::shell(e, StepId::SetPoolState)),
             None => Next::Converged,
@@ -217,6 +230,9 @@ impl Planner<'_> {
         }
         let steps = steps::forced(e);
         if e.open.is_none() && e.copy == Copy::Delivered && self.settled(&steps) {
+            if e.looks_before_rest() {
+                return self.finish(Direction::Steady(Side::Backup), steps, e.look_first(None), None);
+            }
             return self.finish(Direction::Steady(Side::Backup), steps, Next::Converged, None);
         }
         let (next, at) = self.decide(&steps);
@@ -247,6 +263,9 @@ impl Planner<'_> {
             return (next, Some(StepId::RecoverDatabase));
         }
         if !e.copy.is_recovered() {
+            if e.copy == Copy::Unjudged {
+                return (e.look_first(Some(StepId::RecoverDatabase)), Some(StepId::RecoverDatabase));
+            }
             // Whether the pool already uses an ONLINE copy decides what that copy is.
             if e.copy.is_online() && e.pool_state().is_none() {
                 return (Next::Blocked(stops::shell(e, StepId::SetPoolState)), Some(StepId::SetPoolState));
@@ -302,12 +321,11 @@ impl Planner<'_> {
                 reason,
                 message: telling::row(&self.e, row),
                 step,
-                until: self
-                    .e
-                    .other
-                    .too_young(self.e.pool, self.e.now)
-                    .filter(|_| reason == Reason::SilenceTooShort)
-                    .or_else(|| self.e.settles()),
+                until: match reason {
+                    Reason::Looking => self.e.listing_patience(),
+                    Reason::SilenceTooShort => self.e.other.too_young(self.e.pool, self.e.now),
+                    _ => self.e.settles(),
+                },
             },
             Decision::Stop(reason) | Decision::Warn(reason) => {
                 Next::Blocked(telling::of_row(&self.e, row, reason, step))

@@ -94,8 +94,15 @@ impl OtherSide {
                 stopped.push(None);
                 continue;
             };
-            it.looked_at = it.looked_at.min(f.at);
+            if !matches!(f.contact, Contact::Pending { .. }) {
+                it.looked_at = it.looked_at.min(f.at);
+            }
             match (&f.contact, f.state.value()) {
+                (Contact::Pending { .. }, _) => {
+                    it.unseen = true;
+                    seen.push(format!("{name} was not looked at yet"));
+                    stopped.push(None);
+                }
                 (Contact::Silent { since, until, tries, detail }, _) => {
                     it.silent_since = Some(it.silent_since.map_or(*since, |s| s.max(*since)));
                     it.silent_until = Some(it.silent_until.map_or(*until, |u| u.min(*until)));

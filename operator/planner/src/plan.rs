@@ -251,11 +251,13 @@ pub enum Reason {
     LogShippingIncomplete,
     /// Servers are reached without full encryption.
     EncryptionWeakened,
+    /// Something that it depends on was not looked at yet.
+    Looking,
 }
 
 impl Reason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Reason; 30] = [
+    pub const ALL: [Reason; 31] = [
         Reason::PlannedSwitchoverNeeded,
         Reason::MirrorHoldsCommits,
         Reason::PrimaryDamaged,
@@ -286,6 +288,7 @@ impl Reason {
         Reason::MirrorUnavailable,
         Reason::LogShippingIncomplete,
         Reason::EncryptionWeakened,
+        Reason::Looking,
     ];
 }
 

@@ -17,6 +17,8 @@ pub const MIRROR_GRACE: SignedDuration = SignedDuration::from_mins(1);
 /// What is known about the list of active chat servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Servers {
+    /// Not looked at yet.
+    Unseen,
     /// Not known, and why.
     Unknown(String),
     /// Another list than the declared one; the present one in words.
@@ -32,6 +34,8 @@ pub(crate) enum Servers {
 /// What is known about the mirror of the recovered database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mirror {
+    /// The other end was not looked at yet.
+    Unseen,
     /// The site has none by declaration.
     NotDeclared,
     /// Both ends (or the principal alone, while the mirror can't be asked) synchronise.
@@ -49,6 +53,9 @@ pub(crate) enum Mirror {
 impl Evidence<'_> {
     pub fn servers(&self) -> Servers {
         let shell = &self.facts.shell;
+        if shell.servers.is_pending() {
+            return Servers::Unseen;
+        }
         let Some(servers) = shell.servers.value() else {
             return Servers::Unknown(shell.servers.why().unwrap_or("not read").to_owned());
         };
@@ -64,6 +71,9 @@ impl Evidence<'_> {
             return Servers::Differ(if active.is_empty() { "none".into() } else { list(&active) });
         }
         let Some(open) = self.open else { return Servers::Done };
+        if shell.replicated.is_pending() {
+            return Servers::Unseen;
+        }
         let mut missing = Vec::new();
         match shell.replicated.value() {
             None => missing
@@ -110,6 +120,9 @@ impl Evidence<'_> {
         }
         let name = instance(self.pool, BACKUP_MIRROR);
         let far = self.facts.instances.get(&BACKUP_MIRROR);
+        if far.is_none_or(|f| matches!(f.contact, Contact::Pending { .. })) {
+            return Mirror::Unseen;
+        }
         let far_state = far.filter(|f| f.contact == Contact::Answers).and_then(|f| f.state.value());
         let healthy =
             |s: MirroringState| matches!(s, MirroringState::Synchronizing | MirroringState::Synchronized);
@@ -138,7 +151,7 @@ impl Evidence<'_> {
                     Contact::Unusable { detail } | Contact::Denied { detail } => {
                         format!("{name} can't be asked: {detail}")
                     }
-                    Contact::Answers => {
+                    Contact::Answers | Contact::Pending { .. } => {
                         format!("{name}: {}", f.state.why().unwrap_or("its state was not read"))
                     }
                 }),

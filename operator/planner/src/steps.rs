@@ -22,7 +22,7 @@ impl Evidence<'_> {
         match &self.copy {
             Copy::Vouched | Copy::Delivered | Copy::Proved => true,
             Copy::Unproved(_) => self.accepted.is_some(),
-            Copy::Restoring | Copy::Recovering | Copy::Unusable(_) => false,
+            Copy::Restoring | Copy::Recovering | Copy::Unusable(_) | Copy::Unjudged => false,
         }
     }
 
@@ -88,6 +88,9 @@ impl From<Line> for Step {
 }
 
 use StepState::{Done, Pending, Skipped};
+
+/// Why a step waits for a look.
+const NOT_YET: &str = "not looked at yet";
 
 /// The steps of a forced failover in order, with what was observed: done, skipped or pending.
 pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
@@ -185,7 +188,7 @@ pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
         match e.pool_state() {
             Some(PoolState::FailedOver) => (Done, "the pool is FailedOver".into()),
             Some(PoolState::Normal) => (Pending, "the pool is Normal".into()),
-            None => (Pending, e.facts.shell.pool_state.why().unwrap_or("not read").to_owned()),
+            None => (Pending, e.facts.shell.pool_state.why().unwrap_or(NOT_YET).to_owned()),
         },
         None,
     );
@@ -200,6 +203,7 @@ pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
             Servers::Waiting(m, _) => (Pending, format!("the list is set; {m}")),
             Servers::Differ(now) => (Pending, format!("active: {now}")),
             Servers::Unknown(why) => (Pending, why),
+            Servers::Unseen => (Pending, NOT_YET.into()),
         },
         None,
     );
@@ -215,6 +219,7 @@ pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
             Mirror::NotDeclared => (Skipped, format!("{} has no mirror by declaration", e.pool.backup.name)),
             Mirror::Done => (Done, "the session synchronises".into()),
             Mirror::Absent => (Pending, "no mirroring session".into()),
+            Mirror::Unseen => (Pending, NOT_YET.into()),
             Mirror::Seeding(why) | Mirror::Silent(why) | Mirror::Unhealthy(why) => (Pending, why),
         },
         None,
@@ -242,6 +247,11 @@ pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
         None,
     );
     lines
+}
+
+/// Why no file was judged.
+fn unlisted(e: &Evidence) -> &'static str {
+    if e.listing_since().is_some() { NOT_YET } else { "the log backups are not known" }
 }
 
 fn quiesce(e: &Evidence) -> (StepState, String) {
@@ -284,12 +294,13 @@ fn quiet_jobs(s: &Secondary) -> String {
 
 fn copying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
     let Some(course) = e.course() else {
-        return ((Pending, "the log backups are not known".into()), None);
+        return ((Pending, unlisted(e).into()), None);
     };
     let (total, missing) = (course.links.len().max(e.uncopied()), e.uncopied());
     let progress = Some(((total - missing) as u64, total as u64));
     let what = format!("{missing} of {} not in the copy folder", count(total, "file"));
     let line = match &e.state.secondary {
+        _ if course.unseen => (Pending, "not everything is listed yet".into()),
         _ if missing == 0 => (Done, "every applicable file is whole in the copy folder".into()),
         None => (Skipped, format!("{what}; the copy job is gone, they are read on the share")),
         Some(s) => match &s.copy_job {
@@ -309,7 +320,7 @@ fn copying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
 
 fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
     let Some(course) = e.course() else {
-        return ((Pending, "the log backups are not known".into()), None);
+        return ((Pending, unlisted(e).into()), None);
     };
     let left = course.links.len();
     let progress = e.facts.backups.value().map(|b| {
@@ -325,7 +336,7 @@ fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
             progress,
         );
     }
-    if course.known_end() || e.accepted.is_some() {
+    if course.known_end() || (e.accepted.is_some() && !course.unseen) {
         let torn = match course.torn.len() {
             0 => String::new(),
             _ => format!("; {} torn and can't be applied", list(course.torn.iter().map(|t| &t.name))),
@@ -339,6 +350,11 @@ fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
 /// Why it is not known whether anything applicable is left.
 fn open_end(course: &Course) -> String {
     let end = course.end.lsn;
+    if course.unseen {
+        return format!(
+            "whether anything applies behind LSN {end} is not known: not everything is listed yet"
+        );
+    }
     if let Some((name, _)) = course.unknown.first() {
         return format!("whether anything applies behind LSN {end} is not known: {name} could not be read");
     }
@@ -357,6 +373,7 @@ fn recover(e: &Evidence) -> (StepState, String) {
         Copy::Restoring => (Pending, format!("RESTORING at LSN {}", e.position_text())),
         Copy::Recovering => (Pending, "RECOVERING".into()),
         Copy::Unusable(why) => (Pending, why.clone()),
+        Copy::Unjudged => (Pending, format!("ONLINE; what tells where it comes from was {NOT_YET}")),
         Copy::Unproved(why) if !e.closed() => (Pending, format!("ONLINE, but {why}")),
         _ if e.db.user_access == UserAccess::Unknown => {
             (Pending, "ONLINE, but the server does not tell who may connect".into())

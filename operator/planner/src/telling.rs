@@ -2,6 +2,7 @@
 //!
 //! Decides nothing.
 
+use crate::looking;
 use crate::next::BACKUP;
 use crate::other_side::least_looks;
 use crate::ownership::Ownership;
@@ -24,6 +25,9 @@ pub(crate) fn row(e: &Evidence, row: &Row) -> String {
             duration(e.pool.silent_for),
             left.unwrap_or_else(|| "0 s".into())
         );
+    }
+    if row.decision == Decision::Wait(Reason::Looking) {
+        return looking::words(e.pool, e.facts, e.now);
     }
     let torn = e.course().map(|c| list(c.torn.iter().map(|t| &t.name))).unwrap_or_default();
     format!("{torn} is torn; whether it is still being written shows in a moment")

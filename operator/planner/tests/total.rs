@@ -8,7 +8,7 @@ use pchat_planner::facts::*;
 use pchat_planner::journal::*;
 use pchat_planner::lsn::{Lsn, Position};
 use pchat_planner::plan::*;
-use pchat_planner::pool::Side;
+use pchat_planner::pool::{InstanceId, Side};
 
 const STATES: [DatabaseState; 8] = [
     DatabaseState::Online,
@@ -66,7 +66,7 @@ fn bend(c: &mut Case, d: &mut Dice) {
     let answering = c.facts.instances.get(&B).is_some_and(|f| f.state.value().is_some());
     let has_db = answering && c.b().database.is_some();
     let who = [P, PM, B, BM][d.below(4) as usize];
-    match d.below(22) {
+    match d.below(30) {
         0 => c.pool.active = Side::Primary,
         1 => c.now = moment(d),
         2 => c.pool.silent_for = SignedDuration::MAX,
@@ -134,8 +134,51 @@ fn bend(c: &mut Case, d: &mut Dice) {
             c.files().files.insert(odd.into(), whole(s));
         }
         20 if c.facts.backups.value().is_some() => c.files().share = unknown("dead"),
+        21 => drop(c.facts.instances.insert(who, being_asked(d.below(1200) as i64))),
+        22 => c.facts.shell.pool_state = pending(d.below(1200) as i64),
+        23 => c.facts.shell.servers = pending(d.below(1200) as i64),
+        24 => c.facts.shell.replicated = pending(d.below(1200) as i64),
+        25 => c.facts.shell.store_writable = pending(d.below(1200) as i64),
+        26 => c.facts.backups = pending(d.below(1200) as i64),
+        27 if c.facts.backups.value().is_some() => c.files().share = pending(d.below(1200) as i64),
+        28 if c.facts.backups.value().is_some() => c.files().folder = pending(d.below(1200) as i64),
         _ if answering => c.b().sysadmin = d.below(4) > 0,
         _ => {}
+    }
+}
+
+/// What was not looked at yet is no ground for a conclusion.
+fn concluded_from_what_was_seen(c: &Case, plan: &Plan) {
+    let unseen = |id: &InstanceId| {
+        c.pool.instance(*id).is_some()
+            && c.facts.instances.get(id).is_none_or(|f| matches!(f.contact, Contact::Pending { .. }))
+    };
+    if unseen(&B) {
+        assert_eq!(plan.rule, Reason::Looking, "{plan:?}");
+        return;
+    }
+    let shell = &c.facts.shell;
+    match &plan.next {
+        Next::Converged => {
+            assert!(![P, PM].iter().any(unseen) && !shell.pool_state.is_pending(), "{plan:?}");
+        }
+        Next::Run(_, Action::RecoverDatabase { .. }) => {
+            assert!(![P, PM].iter().any(unseen), "{plan:?}");
+            let backups = &c.facts.backups;
+            let listing = |b: &Backups| b.share.is_pending() || b.folder.is_pending();
+            assert!(!backups.is_pending() && !backups.value().is_some_and(listing), "{plan:?}");
+        }
+        Next::Run(_, Action::SetPoolState { .. }) => {
+            assert!(!shell.pool_state.is_pending() && !shell.store_writable.is_pending(), "{plan:?}");
+        }
+        Next::Run(_, Action::SetActiveServers { .. }) => assert!(!shell.servers.is_pending(), "{plan:?}"),
+        Next::Run(_, Action::EstablishMirror { .. }) => assert!(!unseen(&BM), "{plan:?}"),
+        Next::Blocked(stop) => {
+            let shells = stop.reason == Reason::ManagementShellUnavailable;
+            assert!(!shells || !shell.pool_state.is_pending() || !shell.servers.is_pending(), "{plan:?}");
+            assert!(stop.reason != Reason::MirrorUnavailable || !unseen(&BM), "{plan:?}");
+        }
+        Next::Run(..) | Next::Wait { .. } => {}
     }
 }
 
@@ -154,6 +197,7 @@ fn whatever_it_is_shown_it_answers_and_recovers_only_what_it_may() {
         if let Next::Blocked(stop) = &plan.next {
             assert!(!stop.message.is_empty() && !stop.remedy.is_empty(), "{stop:?}");
         }
+        concluded_from_what_was_seen(&c, &plan);
         let Next::Run(_, Action::RecoverDatabase { at, transition, .. }) = &plan.next else { continue };
         recoveries += 1;
         let db = c.facts.instances[&B].state.value().and_then(|s| s.database.as_ref());

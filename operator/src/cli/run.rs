@@ -3,8 +3,10 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use pchat_planner::facts::Facts;
 use pchat_planner::pool::{Mode, Pool};
 use serde::Serialize;
 
@@ -75,6 +77,24 @@ fn bad_input(output: Output, command: &'static str, problems: &[String]) -> Exit
     Exit::BadInput
 }
 
+/// How long `observe` and `plan` wait for what does not answer. A dead host is told in less; a share can hang for a minute.
+const ONE_LOOK: Duration = Duration::from_secs(15);
+
+/// Looks until everything was seen, and no longer than [`ONE_LOOK`].
+async fn one_look<F: FarEnd>(pool: &Pool, far: &F, began: Timestamp) -> Facts {
+    let until = Instant::now() + ONE_LOOK;
+    let mut facts = far.observe(Freshness::all_since(began)).await;
+    while !pchat_planner::looking(pool, &facts).is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        far.news(left).await;
+        facts = far.observe(Freshness::LATEST).await;
+    }
+    facts
+}
+
 /// `observe` and `plan`: one look.
 async fn look<F: FarEnd>(
     pool: &Pool,
@@ -86,7 +106,7 @@ async fn look<F: FarEnd>(
 ) -> Exit {
     let began = Timestamp::now();
     let facts = tokio::select! {
-        facts = far.observe(Freshness::all_since(began)) => facts,
+        facts = one_look(pool, far, began) => facts,
         () = interrupt.wait() => return Exit::Interrupted,
     };
     let now = Timestamp::now();

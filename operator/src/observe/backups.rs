@@ -1,16 +1,15 @@
-//! One look at share and copy folder: what is there, and what the headers say.
+//! One look at share or copy folder: what is there, and what the headers say. A share that hangs does not hold up the folder.
 //!
 //! An empty list is not an empty directory: `xp_dirtree` answers a denied, dead or mistyped path with no
 //! rows. A listing counts only when something in it proves it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use pchat_planner::facts::{BackupFile, BackupKind, Backups, Fact, Header};
+use pchat_planner::facts::{BackupFile, BackupKind, BackupSet, Backups, Fact, Header};
 use pchat_planner::pool::LogSource;
 
-use super::growth::Growth;
 use super::headers::{Cache, long_applied, path, read_all};
 use crate::outside;
 use crate::sql::batches::files::list;
@@ -36,27 +35,24 @@ pub struct Wanted {
     pub last_restored: Option<String>,
 }
 
-/// What a series of looks remembers: connections after clean answers, and headers. Share and folder have
-/// one each, so that a share that hangs does not hold up the folder.
-#[derive(Debug, Default)]
-pub struct Memory {
-    share: Place,
-    folder: Place,
-    growth: Growth,
+/// Which of the two places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Where the other side puts its backups.
+    Share,
+    /// Where log shipping copies them to.
+    Folder,
 }
 
-impl Memory {
-    /// Closes the connections; the headers stay.
-    pub fn close(&mut self) {
-        self.share.connection = None;
-        self.folder.connection = None;
-    }
-}
+/// Headers that either place has read: the copy of a file says the same, and is kept once.
+pub type Twins = Arc<Mutex<HashMap<String, Arc<[BackupSet]>>>>;
 
-#[derive(Debug, Default)]
-struct Place {
+/// What a series of looks at one place remembers: its connection after clean answers, and headers.
+#[derive(Debug)]
+pub struct Place {
     connection: Option<Connection>,
     cache: Cache,
+    twins: Twins,
 }
 
 struct Listing {
@@ -64,52 +60,76 @@ struct Listing {
     headers: BTreeMap<String, Header>,
 }
 
-/// Looks once into both places at the same time.
-pub async fn look(target: &Target, wanted: &Wanted, deadlines: &Deadlines, memory: &mut Memory) -> Backups {
-    let at = Timestamp::now();
-    let Memory { share, folder, growth } = memory;
-    let source = &wanted.source;
-    let (on_share, in_folder) = tokio::join!(
-        share.look(target, &source.share, wanted, deadlines, false),
-        folder.look(target, &source.folder, wanted, deadlines, wanted.folder_may_be_empty)
-    );
+/// What both places show, each as of its own look; share first.
+pub fn both(
+    source: &LogSource,
+    [share, folder]: [Fact<Vec<String>>; 2],
+    [on_share, in_folder]: [&BTreeMap<String, Header>; 2],
+) -> Backups {
     let mut files: BTreeMap<String, BackupFile> = BTreeMap::new();
     let none = || BackupFile { on_share: None, in_folder: None };
-    for (name, header) in on_share.headers {
-        files.entry(name).or_insert_with(none).on_share = Some(header);
+    for (name, header) in on_share {
+        files.entry(name.clone()).or_insert_with(none).on_share = Some(header.clone());
     }
-    for (name, mut header) in in_folder.headers {
-        let on_share = files.get(&name).and_then(|file| file.on_share.as_ref());
-        // The copy of a file says the same: it is kept once.
-        if let (Header::Read(copied), Some(Header::Read(sets))) = (&mut header, on_share)
-            && !Arc::ptr_eq(copied, sets)
-            && copied == sets
-        {
-            *copied = Arc::clone(sets);
-            folder.cache.keep(path(&source.folder, &name), sets);
-        }
-        files.entry(name).or_insert_with(none).in_folder = Some(header);
+    for (name, header) in in_folder {
+        files.entry(name.clone()).or_insert_with(none).in_folder = Some(header.clone());
     }
-    let fact = |names, path: &str| {
-        let source = format!("{}, xp_dirtree {path}", target.display);
-        match names {
-            Ok(value) => Fact::Known { value, source, at },
-            Err(why) => Fact::Unknown { why, source, at },
-        }
-    };
-    let mut backups = Backups {
-        source: source.clone(),
-        share: fact(on_share.names, &source.share),
-        folder: fact(in_folder.names, &source.folder),
-        files,
-        grown: Arc::default(),
-    };
-    backups.grown = growth.take(&backups, &wanted.database, at, Timestamp::now());
-    backups
+    Backups { source: source.clone(), share, folder, files, grown: Arc::default() }
 }
 
 impl Place {
-    async fn look(
+    /// A place that was not looked at yet.
+    pub fn new(twins: Twins) -> Self {
+        Place { connection: None, cache: Cache::default(), twins }
+    }
+
+    /// Closes the connection; the headers stay.
+    pub fn close(&mut self) {
+        self.connection = None;
+    }
+
+    /// Looks once.
+    pub async fn look(
+        &mut self,
+        target: &Target,
+        which: Which,
+        wanted: &Wanted,
+        deadlines: &Deadlines,
+    ) -> (Fact<Vec<String>>, BTreeMap<String, Header>) {
+        let at = Timestamp::now();
+        let (directory, may_be_empty) = match which {
+            Which::Share => (&wanted.source.share, false),
+            Which::Folder => (&wanted.source.folder, wanted.folder_may_be_empty),
+        };
+        let mut listing = self.list(target, directory, wanted, deadlines, may_be_empty).await;
+        self.share_with_twin(directory, &mut listing.headers);
+        let source = format!("{}, xp_dirtree {directory}", target.display);
+        let names = match listing.names {
+            Ok(value) => Fact::Known { value, source, at },
+            Err(why) => Fact::Unknown { why, source, at },
+        };
+        (names, listing.headers)
+    }
+
+    /// Holds what the other place has read of the same name and is equal, instead of a second one.
+    fn share_with_twin(&mut self, directory: &str, headers: &mut BTreeMap<String, Header>) {
+        let mut twins = self.twins.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, header) in headers {
+            let Header::Read(own) = header else { continue };
+            let twin = twins.entry(name.to_lowercase()).or_insert_with(|| Arc::clone(own));
+            if Arc::ptr_eq(own, twin) {
+                continue;
+            }
+            if own == twin {
+                *own = Arc::clone(twin);
+                self.cache.keep(path(directory, name), own);
+            }
+        }
+        // Whom nobody else holds any more is gone from both places.
+        twins.retain(|_, sets| Arc::strong_count(sets) > 1);
+    }
+
+    async fn list(
         &mut self,
         target: &Target,
         directory: &str,

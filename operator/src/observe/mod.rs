@@ -8,11 +8,13 @@ pub mod background;
 pub mod backups;
 mod growth;
 pub mod headers;
+mod lookers;
 pub mod probe;
 pub mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -20,12 +22,15 @@ use jiff::Timestamp;
 use pchat_planner::facts::{
     Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, Secondary, ShellFacts,
 };
-use pchat_planner::pool::{InstanceId, LogSource, Partner, Pool, Side};
+use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::background::{Attention, Background, Looker, Pace};
-use self::backups::{Memory, Wanted};
+use self::background::{Attention, Background, Pace};
+use self::backups::{Place, Twins, Wanted, Which, both};
+use self::growth::Growth;
+use self::lookers::{Instance, PlaceLooks, PlaceSeen, ShellLooks, same_instance};
 use self::probe::{Look, Series, look};
 use crate::far_end::Freshness;
 use crate::powershell::Shell;
@@ -76,6 +81,15 @@ impl Clock {
     }
 }
 
+/// For so long a pass waits for looks that are under way, before it goes on with what is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same for the backup instance, without which there is nothing to go on with.
+const HOME_PATIENCE: Duration = Duration::from_secs(5);
+
+/// No look takes longer: each has deadlines of its own.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 #[derive(Default)]
 struct Home {
     connection: Option<Connection>,
@@ -84,17 +98,60 @@ struct Home {
     latest: Option<InstanceFacts>,
 }
 
+/// What a look at the backup instance needs, so that it goes on when a pass does not wait for it any longer.
+#[derive(Clone)]
+struct HomeLook {
+    ends: Arc<Ends>,
+    home: Arc<Mutex<Home>>,
+    wanted: watch::Sender<Option<Wanted>>,
+    attention: Attention,
+}
+
+/// A look at the backup instance that is under way.
+struct Asking {
+    since: Timestamp,
+    task: JoinHandle<InstanceFacts>,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What was demanded so far. What is older is not there.
+#[derive(Default)]
+struct Demand {
+    floor: Freshness,
+    /// Until when a pass waits for it; nothing before the first pass.
+    until: Option<Instant>,
+}
+
+/// Share and folder together, as they were put together last.
+#[derive(Default)]
+struct Together {
+    /// When the looks began: at the share, at the folder.
+    when: [Option<Timestamp>; 2],
+    backups: Option<Backups>,
+    growth: Growth,
+}
+
 /// Looks at everything, again and again.
 pub struct Observer {
     ends: Arc<Ends>,
-    home: Mutex<Home>,
+    home: HomeLook,
+    asking: Mutex<Option<Asking>>,
     others: BTreeMap<InstanceId, Background<InstanceFacts>>,
-    wanted: watch::Sender<Option<Wanted>>,
-    files: Background<Option<FilesSeen>>,
+    share: Background<Option<PlaceSeen>>,
+    folder: Background<Option<PlaceSeen>>,
+    together: Lock<Together>,
     shell: Background<ShellFacts>,
     shell_part: watch::Sender<Part>,
     shell_memory: Arc<Mutex<ShellMemory>>,
     attention: Attention,
+    demand: Lock<Demand>,
+    /// How much news there was when the latest pass began.
+    heard: AtomicU64,
 }
 
 impl Observer {
@@ -114,83 +171,154 @@ impl Observer {
             })
             .collect();
         let (wanted, read) = watch::channel(None);
-        let files = Files { ends: Arc::clone(&ends), wanted: read, memory: Memory::default() };
+        let twins = Twins::default();
+        let files_pace = Pace { least: Duration::from_millis(500), most: seconds(5), rest: None };
+        let place = |which| {
+            let (ends, wanted, place) = (Arc::clone(&ends), read.clone(), Place::new(Arc::clone(&twins)));
+            Background::start(PlaceLooks { ends, wanted, which, place }, files_pace, &attention)
+        };
         let shell_memory = Arc::default();
         let (shell_part, part) = watch::channel(Part::All);
         let shell = ShellLooks { ends: Arc::clone(&ends), memory: Arc::clone(&shell_memory), part };
-        let files_pace = Pace { least: Duration::from_millis(500), most: seconds(5), rest: None };
         let shell_pace = Pace { least: Duration::from_millis(100), most: SHELL, rest: Some(SHELL) };
+        let home =
+            HomeLook { ends: Arc::clone(&ends), home: Arc::default(), wanted, attention: attention.clone() };
         Observer {
-            files: Background::start(files, files_pace, &attention),
+            share: place(Which::Share),
+            folder: place(Which::Folder),
             shell: Background::start(shell, shell_pace, &attention),
+            together: Lock::default(),
             shell_part,
             shell_memory,
-            home: Mutex::new(Home::default()),
+            home,
+            asking: Mutex::default(),
             ends,
             others,
-            wanted,
             attention,
+            demand: Lock::default(),
+            heard: AtomicU64::new(0),
         }
     }
 
-    /// Reads the facts, as new as demanded.
+    /// Reads the facts. What is not as new as was demanded, now or earlier, and does not come in a moment, is pending.
     pub async fn observe(&self, freshness: Freshness) -> Facts {
+        self.heard.store(*self.attention.news.borrow(), Ordering::Relaxed);
+        let (floor, until) = self.demanded(freshness);
         let others = async {
-            let mut instances = BTreeMap::new();
             let looked = self.others.iter().map(|(id, looks)| async move {
-                let since = if id.side == HOME.side { freshness.mirror } else { freshness.others };
-                Some((*id, looks.look(since).await?))
+                let since = if id.side == HOME.side { floor.mirror } else { floor.others };
+                let shown = looks.look_for(|at, _| since.is_none_or(|since| at >= since), until).await;
+                let seen = shown.latest.filter(|_| shown.enough).map(|(_, seen)| seen);
+                (*id, seen.unwrap_or_else(|| self.being_asked(*id, shown.begun)))
             });
-            for (id, seen) in join_all(looked).await.into_iter().flatten() {
-                instances.insert(id, seen);
-            }
-            instances
+            join_all(looked).await
         };
         let here = async {
             let home = self.look_home().await;
-            let backups = self.backups(&home, freshness.backups).await;
+            let backups = self.backups(&home, floor.backups, until).await;
             (home, backups)
         };
-        let shell = self.look_shell(freshness);
-        let ((home, backups), mut instances, shell) = tokio::join!(here, others, shell);
+        let ((home, backups), others, shell) = tokio::join!(here, others, self.look_shell(floor, until));
+        let mut instances: BTreeMap<_, _> = others.into_iter().collect();
         instances.insert(HOME, home);
-        let shell =
-            shell.unwrap_or_else(|| self.ends.shell.unknown("the look was given up", Timestamp::now()));
         Facts { instances, backups, shell }
     }
 
+    /// What was demanded in all, and until when this pass waits for it.
+    fn demanded(&self, freshness: Freshness) -> (Freshness, Instant) {
+        let mut demand = self.demand.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if freshness != Freshness::LATEST || demand.until.is_none() {
+            let patience = if freshness.patient { LONGEST } else { PATIENCE };
+            demand.until = Some(now + patience);
+        }
+        demand.floor = demand.floor.and(Freshness { patient: false, ..freshness });
+        (demand.floor, demand.until.unwrap_or(now))
+    }
+
+    /// An instance that has not answered yet, or not since that was demanded.
+    fn being_asked(&self, id: InstanceId, since: Timestamp) -> InstanceFacts {
+        let target = self.ends.targets.get(&id);
+        let source = target.map(|t| t.display.clone()).unwrap_or_default();
+        InstanceFacts {
+            contact: Contact::Pending { since },
+            at: since,
+            login: target.map(|t| t.credentials.shown.clone()).unwrap_or_default(),
+            state: Fact::Pending { source, since },
+        }
+    }
+
     /// The shell's facts, with those parts read anew that are demanded.
-    async fn look_shell(&self, freshness: Freshness) -> Option<ShellFacts> {
-        let Freshness { shell, pool_state, servers, .. } = freshness;
-        let part = match (shell, pool_state, servers) {
-            (None, None, None) => return self.shell.look(None).await,
-            (None, Some(_), None) => Part::PoolState,
-            (None, None, Some(_)) => Part::Servers,
+    async fn look_shell(&self, floor: Freshness, until: Instant) -> ShellFacts {
+        let Freshness { shell, pool_state, servers, .. } = floor;
+        let new = |at: Timestamp, since: Option<Timestamp>| since.is_none_or(|since| at >= since);
+        let state_new = |facts: &ShellFacts| new(facts.pool_state.at(), shell.max(pool_state));
+        let servers_new = |facts: &ShellFacts| {
+            new(facts.servers.at(), shell.max(servers)) && new(facts.replicated.at(), shell.max(servers))
+        };
+        let rest_new = |at, facts: &ShellFacts| new(at, shell) && new(facts.store_writable.at(), shell);
+        // Each cmdlet takes its time: only what is not new enough is asked for.
+        let part = match self.shell.latest_at() {
+            Some((at, facts)) if rest_new(at, &facts) => match (state_new(&facts), servers_new(&facts)) {
+                (false, true) => Part::PoolState,
+                (true, false) => Part::Servers,
+                _ => Part::All,
+            },
             _ => Part::All,
         };
         self.shell_part.send_replace(part);
-        let new = |at: Timestamp, since: Option<Timestamp>| since.is_none_or(|since| at >= since);
-        self.shell
-            .look_for(|at, facts| {
-                new(at, shell)
-                    && new(facts.pool_state.at(), shell.max(pool_state))
-                    && new(facts.servers.at(), shell.max(servers))
-                    && new(facts.replicated.at(), shell.max(servers))
-                    && new(facts.store_writable.at(), shell)
-            })
-            .await
+        let enough = |at, facts: &ShellFacts| {
+            let parts = [&facts.pool_state.pending(), &facts.servers.pending(), &facts.replicated.pending()];
+            rest_new(at, facts)
+                && state_new(facts)
+                && servers_new(facts)
+                && parts.iter().all(|part| part.is_none())
+                && !facts.store_writable.is_pending()
+        };
+        let shown = self.shell.look_for(enough, until).await;
+        let since = shown.begun;
+        let Some((at, mut facts)) = shown.latest else {
+            return self.ends.shell.pending(since);
+        };
+        if !shown.enough {
+            let display = self.ends.shell.display();
+            fn older<T>(fact: &mut Fact<T>, old: bool, source: &str, since: Timestamp) {
+                if old {
+                    *fact = Fact::Pending { source: source.to_owned(), since };
+                }
+            }
+            let (old_state, old_servers) = (!state_new(&facts), !servers_new(&facts));
+            let old_store = !new(facts.store_writable.at(), shell);
+            older(&mut facts.pool_state, old_state, &display, since);
+            older(&mut facts.servers, old_servers, &display, since);
+            older(&mut facts.replicated, old_servers, &display, since);
+            older(&mut facts.store_writable, old_store, &display, since);
+            if !new(at, shell) {
+                facts.contact = Contact::Pending { since };
+            }
+        }
+        facts
     }
 
-    /// Returns when something has changed, at the latest after `at_most`.
+    /// Returns when something has changed since the latest pass, at the latest after `at_most`.
     pub async fn news(&self, at_most: Duration) {
         self.rouse();
-        let before = self.home.lock().await.latest.clone();
+        let before = self.home.home.lock().await.latest.clone();
+        let heard = self.heard.load(Ordering::Relaxed);
+        let mut news = self.attention.news.subscribe();
         let changes = async {
             let mut pause = Duration::from_millis(100);
             loop {
                 tokio::select! {
-                    () = self.attention.news.notified() => return,
+                    _ = news.wait_for(|count| *count != heard) => return,
                     () = sleep(pause) => {}
+                }
+                if let Some(asking) = self.asking.lock().await.as_ref() {
+                    // Its answer is for the next pass.
+                    if asking.task.is_finished() {
+                        return;
+                    }
+                    continue;
                 }
                 let now = self.look_home().await;
                 if !before.as_ref().is_some_and(|b| same_instance(b, &now)) {
@@ -206,7 +334,7 @@ impl Observer {
     /// left open is closed. The shell's session stays, without a connection.
     pub async fn rest(&self) {
         self.attention.rest.send_replace(true);
-        self.home.lock().await.connection = None;
+        self.home.home.lock().await.connection = None;
     }
 
     /// Ends the rest.
@@ -223,7 +351,7 @@ impl Observer {
 
     /// The far end's clock, once it was heard.
     pub async fn clock(&self) -> Option<Clock> {
-        self.home.lock().await.clock
+        self.home.home.lock().await.clock
     }
 
     /// Names by which a silent instance may be registered as a monitor server.
@@ -245,7 +373,90 @@ impl Observer {
         names
     }
 
+    /// The backup instance's state, read now. A look that takes long goes on, and the next pass has it.
     async fn look_home(&self) -> InstanceFacts {
+        let mut slot = self.asking.lock().await;
+        let asking = slot.get_or_insert_with(|| Asking {
+            since: Timestamp::now(),
+            task: tokio::spawn(Box::pin(self.home.clone().look())),
+        });
+        let since = asking.since;
+        match timeout(HOME_PATIENCE, &mut asking.task).await {
+            Ok(seen) => {
+                *slot = None;
+                seen.unwrap_or_else(|_| self.being_asked(HOME, since))
+            }
+            Err(_) => self.being_asked(HOME, since),
+        }
+    }
+
+    /// What was asked of the backup instance before now is of no interest: something is being done there.
+    pub async fn forget_home(&self) {
+        *self.asking.lock().await = None;
+    }
+
+    async fn backups(&self, home: &InstanceFacts, since: Option<Timestamp>, until: Instant) -> Fact<Backups> {
+        let at = Timestamp::now();
+        let source = "share and copy folder".to_owned();
+        if let Some((_, since)) = home.state.pending() {
+            return Fact::Pending { source, since };
+        }
+        let wanted = self.home.wanted.borrow().clone().filter(|_| home.state.value().is_some());
+        let Some(wanted) = wanted else {
+            let why = match home.state.why() {
+                Some(why) => why.to_owned(),
+                None => {
+                    "log shipping is gone, and share and folder are neither recorded nor declared".to_owned()
+                }
+            };
+            return Fact::Unknown { why, source, at };
+        };
+        // The look must have been for these places, not for those of an earlier state.
+        let enough = |_: Timestamp, seen: &Option<PlaceSeen>| {
+            seen.as_ref().is_some_and(|seen| {
+                seen.source == wanted.source && since.is_none_or(|since| seen.at >= since)
+            })
+        };
+        let (share, folder) =
+            tokio::join!(self.share.look_for(enough, until), self.folder.look_for(enough, until));
+        let begun = [share.begun, folder.begun];
+        let [share, folder] = [share, folder].map(|shown| shown.latest.filter(|_| shown.enough)?.1);
+        let when = [&share, &folder].map(|seen| seen.as_ref().map(|seen| seen.at));
+        let mut together = self.together.lock().unwrap_or_else(PoisonError::into_inner);
+        let together = &mut *together;
+        let known = together.backups.as_ref().filter(|known| known.source == wanted.source);
+        let value = match known.filter(|_| together.when == when && !when.contains(&None)) {
+            Some(known) => known.clone(),
+            None => {
+                let shown = |seen: &Option<PlaceSeen>, path: &str, since| match seen {
+                    Some(seen) => seen.names.clone(),
+                    None => Fact::Pending { source: path.to_owned(), since },
+                };
+                let names = [
+                    shown(&share, &wanted.source.share, begun[0]),
+                    shown(&folder, &wanted.source.folder, begun[1]),
+                ];
+                let nothing = BTreeMap::new();
+                let headers =
+                    [&share, &folder].map(|seen| seen.as_ref().map_or(&nothing, |seen| &*seen.headers));
+                let mut backups = both(&wanted.source, names, headers);
+                let began = when[0].unwrap_or(at);
+                let database = &self.ends.pool.database;
+                backups.grown = together.growth.take(&backups, database, began, Timestamp::now());
+                together.when = when;
+                together.backups = Some(backups.clone());
+                backups
+            }
+        };
+        let source = format!("{} and {}", wanted.source.share, wanted.source.folder);
+        // A place that is still being listed says so by itself.
+        let looked = when.into_iter().flatten().min();
+        Fact::Known { value, source, at: looked.unwrap_or(begun[0].min(begun[1])) }
+    }
+}
+
+impl HomeLook {
+    async fn look(self) -> InstanceFacts {
         let mut home = self.home.lock().await;
         let home = &mut *home;
         let at = Timestamp::now();
@@ -271,35 +482,6 @@ impl Observer {
             home.connection = None;
         }
         facts
-    }
-
-    async fn backups(&self, home: &InstanceFacts, since: Option<Timestamp>) -> Fact<Backups> {
-        let at = Timestamp::now();
-        let source = "share and copy folder".to_owned();
-        let Some(wanted) = self.wanted.borrow().clone().filter(|_| home.state.value().is_some()) else {
-            let why = match home.state.why() {
-                Some(why) => why.to_owned(),
-                None => {
-                    "log shipping is gone, and share and folder are neither recorded nor declared".to_owned()
-                }
-            };
-            return Fact::Unknown { why, source, at };
-        };
-        // The look must have been for these places, not for those of an earlier state.
-        let mut since = since;
-        loop {
-            match self.files.look(since).await {
-                Some(Some(seen)) if seen.source == wanted.source => {
-                    return Fact::Known {
-                        value: seen.backups,
-                        source: format!("{} and {}", wanted.source.share, wanted.source.folder),
-                        at: seen.at,
-                    };
-                }
-                Some(_) => since = Some(Timestamp::now()),
-                None => return Fact::Unknown { why: "the look was given up".into(), source, at },
-            }
-        }
     }
 }
 
@@ -334,120 +516,4 @@ fn wanted(pool: &Pool, state: &InstanceState) -> Option<Wanted> {
         known,
         last_restored: restored.map(str::to_owned),
     })
-}
-
-struct Instance {
-    ends: Arc<Ends>,
-    target: Arc<Target>,
-    connection: Option<Connection>,
-    series: Series,
-}
-
-impl Looker for Instance {
-    type Seen = InstanceFacts;
-
-    async fn look(&mut self, at: Timestamp) -> InstanceFacts {
-        let seen =
-            look(&self.target, &self.ends.pool.database, &self.ends.deadlines, &mut self.connection).await;
-        self.series.take(at, &seen, &self.target)
-    }
-
-    fn close(&mut self) {
-        self.connection = None;
-    }
-
-    fn same(a: &InstanceFacts, b: &InstanceFacts) -> bool {
-        same_instance(a, b)
-    }
-}
-
-/// The same, but for the clocks.
-fn same_instance(a: &InstanceFacts, b: &InstanceFacts) -> bool {
-    let contact = match (&a.contact, &b.contact) {
-        (Contact::Silent { since: a, .. }, Contact::Silent { since: b, .. }) => a == b,
-        (a, b) => a == b,
-    };
-    contact
-        && match (a.state.value(), b.state.value()) {
-            (Some(a), Some(b)) => *a == InstanceState { clock: a.clock, ..b.clone() },
-            (a, b) => a.is_none() == b.is_none(),
-        }
-}
-
-#[derive(Clone)]
-struct FilesSeen {
-    source: LogSource,
-    at: Timestamp,
-    backups: Backups,
-}
-
-struct Files {
-    ends: Arc<Ends>,
-    wanted: watch::Receiver<Option<Wanted>>,
-    memory: Memory,
-}
-
-impl Looker for Files {
-    type Seen = Option<FilesSeen>;
-
-    async fn look(&mut self, _: Timestamp) -> Option<FilesSeen> {
-        // The first look can only begin when the backup instance has told where.
-        let wanted = loop {
-            let wanted = self.wanted.borrow_and_update().clone();
-            match wanted {
-                Some(wanted) => break wanted,
-                None => self.wanted.changed().await.ok()?,
-            }
-        };
-        let target = self.ends.targets.get(&HOME)?;
-        let at = Timestamp::now();
-        let backups = backups::look(target, &wanted, &self.ends.deadlines, &mut self.memory).await;
-        Some(FilesSeen { source: wanted.source, at, backups })
-    }
-
-    fn close(&mut self) {
-        self.memory.close();
-    }
-
-    fn same(a: &Option<FilesSeen>, b: &Option<FilesSeen>) -> bool {
-        match (a, b) {
-            (Some(a), Some(b)) => {
-                a.backups.files == b.backups.files
-                    && a.backups.share.value() == b.backups.share.value()
-                    && a.backups.folder.value() == b.backups.folder.value()
-            }
-            (a, b) => a.is_none() == b.is_none(),
-        }
-    }
-}
-
-struct ShellLooks {
-    ends: Arc<Ends>,
-    memory: Arc<Mutex<ShellMemory>>,
-    part: watch::Receiver<Part>,
-}
-
-impl Looker for ShellLooks {
-    type Seen = ShellFacts;
-
-    async fn look(&mut self, at: Timestamp) -> ShellFacts {
-        let part = *self.part.borrow_and_update();
-        let mut memory = self.memory.lock().await;
-        self.ends.shell.look(&self.ends.pool, &self.ends.deadlines, part, &mut memory, at).await
-    }
-
-    fn close(&mut self) {
-        // Who else holds it is closing the session.
-        if let Ok(mut memory) = self.memory.try_lock() {
-            memory.hang_up();
-        }
-    }
-
-    fn same(a: &ShellFacts, b: &ShellFacts) -> bool {
-        std::mem::discriminant(&a.contact) == std::mem::discriminant(&b.contact)
-            && a.pool_state.value() == b.pool_state.value()
-            && a.servers.value() == b.servers.value()
-            && a.replicated.value() == b.replicated.value()
-            && a.store_writable.value() == b.store_writable.value()
-    }
 }

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pchat_planner::facts::{Fact, PoolState, Servers, ShellFacts};
+use pchat_planner::facts::{Contact, Fact, PoolState, Servers, ShellFacts};
 use pchat_planner::pool::Pool;
 use pchat_psrp::{Command, Outcome, Session, Value};
 use tokio::time::Instant;
 
-use super::{IDLE, Shell, Trouble, cmdlets, remedy};
+use super::{IDLE, READING, Shell, Trouble, cmdlets, remedy};
+use crate::observe::background::Tell;
 use crate::observe::probe::{Reached, Series};
 use crate::sql::target::Deadlines;
 
@@ -64,6 +65,7 @@ impl Shell {
         part: Part,
         memory: &mut Memory,
         at: Timestamp,
+        tell: &Tell<'_, ShellFacts>,
     ) -> ShellFacts {
         let fresh = memory.session.as_ref().is_some_and(|(_, used)| used.elapsed() < IDLE);
         if !fresh {
@@ -71,16 +73,19 @@ impl Shell {
         }
         // A kept session may have died since, which proves nothing: then a new one is asked.
         if let Some((session, _)) = memory.session.take()
-            && let Some(facts) = self.look_through(session, pool, deadlines, part, memory, at).await
+            && let Some(facts) =
+                self.look_through((session, false), pool, deadlines, part, memory, at, tell).await
         {
             return facts;
         }
         let opened = self.open(deadlines.connect, deadlines.cmdlet).await;
         let trouble = match opened {
-            Ok(session) => match self.look_through(session, pool, deadlines, part, memory, at).await {
-                Some(facts) => return facts,
-                None => Trouble::Unusable(format!("{} breaks its sessions.", self.display())),
-            },
+            Ok(session) => {
+                match self.look_through((session, true), pool, deadlines, part, memory, at, tell).await {
+                    Some(facts) => return facts,
+                    None => Trouble::Unusable(format!("{} breaks its sessions.", self.display())),
+                }
+            }
             Err(trouble) => trouble,
         };
         let reached = match &trouble {
@@ -91,35 +96,51 @@ impl Shell {
         ShellFacts { contact: memory.series.contact(at, &reached), ..self.unknown(trouble.detail(), at) }
     }
 
-    /// `None`: the session broke at the first question.
+    /// `None`: a session that is not new broke at the first question. What is known is told before the next cmdlet: each takes its time, and one
+    /// may hang.
+    #[allow(clippy::too_many_arguments)]
     async fn look_through(
         &self,
-        mut session: Session,
+        (mut session, new): (Session, bool),
         pool: &Pool,
         deadlines: &Deadlines,
         part: Part,
         memory: &mut Memory,
         at: Timestamp,
+        tell: &Tell<'_, ShellFacts>,
     ) -> Option<ShellFacts> {
+        let begun = Instant::now();
         let mut asking = Asking { session: &mut session, deadlines, at, shell: self, broken: false };
-        let known =
-            memory.last.take().filter(|(_, whole)| part != Part::All && whole.elapsed() < WHOLE_EVERY);
-        let (mut facts, mut whole) = match known {
-            Some((facts, whole)) => (facts, Some(whole)),
-            None => (self.unknown("it was not asked yet", at), None),
+        // What an earlier look told stands, with its time, until this one tells it anew.
+        let (mut facts, mut whole) = match memory.last.take() {
+            Some((facts, whole)) if part != Part::All && whole.elapsed() < WHOLE_EVERY => {
+                (facts, Some(whole))
+            }
+            Some((facts, _)) => (facts, None),
+            None => (self.pending(at), None),
         };
+        facts.contact = Contact::Answers;
         if whole.is_none() || part == Part::PoolState {
             facts.pool_state = asking.pool_state(pool).await;
             if asking.broken {
-                return None;
+                // A session may have died while it was kept. One that says nothing for so long hangs, and the next one would, too.
+                if !new && begun.elapsed() < deadlines.cmdlet.min(READING) {
+                    return None;
+                }
+                let why = facts.pool_state.why().unwrap_or_default().to_owned();
+                let contact = memory.series.contact(at, &Reached::Unusable(why.clone()));
+                return Some(ShellFacts { contact, ..self.unknown(&why, at) });
             }
+            tell(facts.clone());
         }
         if whole.is_none() || part == Part::Servers {
             facts.servers = asking.servers(pool).await;
             if asking.broken && whole.is_some() {
                 return None;
             }
+            tell(facts.clone());
             facts.replicated = asking.replicated(pool).await;
+            tell(facts.clone());
         }
         if whole.is_none() {
             facts.store_writable = asking.store_writable(facts.pool_state.value()).await;
@@ -133,12 +154,26 @@ impl Shell {
         Some(facts)
     }
 
+    /// It is being asked.
+    pub fn pending(&self, since: Timestamp) -> ShellFacts {
+        fn pending<T>(source: String, since: Timestamp) -> Fact<T> {
+            Fact::Pending { source, since }
+        }
+        ShellFacts {
+            contact: Contact::Pending { since },
+            pool_state: pending(self.display(), since),
+            servers: pending(self.display(), since),
+            replicated: pending(self.display(), since),
+            store_writable: pending(self.display(), since),
+        }
+    }
+
     /// Nothing is known, for this reason.
     pub fn unknown(&self, why: &str, at: Timestamp) -> ShellFacts {
         fn unknown<T>(why: &str, source: String, at: Timestamp) -> Fact<T> {
             Fact::Unknown { why: why.to_owned(), source, at }
         }
-        let contact = pchat_planner::facts::Contact::Unusable { detail: why.to_owned() };
+        let contact = Contact::Unusable { detail: why.to_owned() };
         ShellFacts {
             contact,
             pool_state: unknown(why, self.display(), at),
@@ -160,7 +195,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn ask(&mut self, command: &Command) -> Result<Outcome, String> {
-        let outcome = self.shell.run(self.session, command, self.deadlines.cmdlet).await;
+        let outcome = self.shell.run(self.session, command, self.deadlines.cmdlet.min(READING)).await;
         let outcome = outcome.map_err(|trouble| {
             self.broken = true;
             trouble.detail().to_owned()

@@ -22,6 +22,13 @@ use crate::sql::connect::SILENCE;
 /// Windows disconnects an idle session after about two minutes; well before that a new one is opened.
 pub const IDLE: Duration = Duration::from_secs(20);
 
+/// For so long a session may take to open. A Lync Server loads its module in seconds to tens of seconds; one that takes the
+/// connection and says nothing is told sooner, by the deadlines of the handshakes and of the first answer.
+pub const OPENING: Duration = Duration::from_secs(60);
+
+/// For so long a cmdlet of a look may take.
+pub const READING: Duration = Duration::from_secs(60);
+
 /// Where the management shell is and how to get in.
 #[derive(Clone, Debug)]
 pub struct Shell {
@@ -73,7 +80,7 @@ impl Shell {
 
     /// Opens a session. Each address of the host is tried; `within` is for all of it.
     pub async fn open(&self, connect: Duration, within: Duration) -> Result<Session, Trouble> {
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(OPENING);
         let mut last = None;
         for addr in self.resolve(connect).await? {
             // A dead host is told by a bare connection: opening a session may rightly take much longer.

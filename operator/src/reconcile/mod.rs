@@ -14,7 +14,7 @@ mod tries;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pchat_planner::facts::Facts;
+use pchat_planner::facts::{Fact, Facts};
 use pchat_planner::journal::Run;
 use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
 use pchat_planner::pool::{Mode, Pool};
@@ -173,6 +173,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
                 Next::Converged => return self.over(Ending::Converged),
                 _ if self.interrupt.asked() => return self.over(Ending::Interrupted),
                 Next::Blocked(stop) => Some(Halt::Planned(stop)),
+                Next::Wait { reason: Reason::Looking, .. } if self.pool.mode != Mode::Enforce => None,
                 _ if self.pool.mode != Mode::Enforce => return self.over(Ending::NotEnforced),
                 Next::Wait { reason, message, step, until } => {
                     if reason == Reason::OwnedByAnother {
@@ -213,13 +214,25 @@ impl<'a, F: FarEnd> Driver<'a, F> {
                 let older = facts.instances.iter().any(|(id, seen)| id.side != HOME.side && seen.at < begun);
                 return older.then_some(Freshness { others: Some(begun), ..Freshness::LATEST });
             }
+            Next::Wait { reason: Reason::Looking, .. } => false,
             Next::Run(..) | Next::Wait { .. } => self.pool.mode != Mode::Enforce,
         };
         let since = self.doubt.take_if(|_| concludes)?.min(self.now());
         let Facts { shell, backups, instances } = facts;
-        let rest = [shell.pool_state.at(), shell.servers.at(), shell.store_writable.at(), backups.at()];
-        let older = instances.values().map(|seen| seen.at).chain(rest).any(|at| at < since);
-        older.then(|| Freshness::all_since(since))
+        // What is pending has shown nothing, and the planner concludes nothing from it.
+        let seen = instances.values().filter(|seen| !seen.state.is_pending()).map(|seen| seen.at);
+        let rest = [
+            at(&shell.pool_state),
+            at(&shell.servers),
+            at(&shell.store_writable),
+            at(backups),
+            backups.value().and_then(|b| at(&b.share)),
+            backups.value().and_then(|b| at(&b.folder)),
+        ];
+        let older = seen.chain(rest.into_iter().flatten()).any(|at| at < since);
+        // A run that acts stays at its stop and can tell what it looks at. Any other comes to the same end again and again.
+        let patient = !(matches!(next, Next::Blocked(_)) && self.pool.mode == Mode::Enforce);
+        older.then(|| Freshness { patient, ..Freshness::all_since(since) })
     }
 
     /// Recorded and told.
@@ -362,6 +375,11 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         }
         Outcome { ending, last: self.last, record: self.record, keeper: self.keeper }
     }
+}
+
+/// When a fact was looked at, if it was.
+fn at<T>(fact: &Fact<T>) -> Option<Timestamp> {
+    (!fact.is_pending()).then(|| fact.at())
 }
 
 /// What must be looked at again after `error`: that which the plan had wrong.

@@ -172,9 +172,22 @@ pub struct FactsDocument {
     /// Log backups listed in the copy folder, if that could be listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files_in_folder: Option<usize>,
+    /// What was being looked at and had not answered yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub looking: Vec<LookingDocument>,
     /// Why the log backups are not known, if they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backups_unknown: Option<String>,
+}
+
+/// A look that is under way.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LookingDocument {
+    /// What is done.
+    pub what: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// One instance.
@@ -183,7 +196,7 @@ pub struct FactsDocument {
 pub struct InstanceDocument {
     /// Host\instance.
     pub name: String,
-    /// `Answers`, `Unusable` or `Silent`.
+    /// `Answers`, `Unusable`, `Denied`, `Silent`, or `Pending` while it is being asked.
     pub contact: &'static str,
     /// Why it does not answer, or what is not known of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,7 +218,7 @@ pub struct InstanceDocument {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShellDocument {
-    /// `Answers`, `Unusable` or `Silent`.
+    /// `Answers`, `Unusable`, `Silent`, or `Pending` while it is being asked.
     pub contact: &'static str,
     /// Why it does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -333,6 +346,10 @@ fn summary(pool: &Pool, facts: &Facts) -> FactsDocument {
         },
         files_on_share: backups.and_then(|b| known(&b.share)),
         files_in_folder: backups.and_then(|b| known(&b.folder)),
+        looking: pchat_planner::looking(pool, facts)
+            .into_iter()
+            .map(|look| LookingDocument { what: look.what, since: millis(look.since) })
+            .collect(),
         backups_unknown: facts.backups.why().map(str::to_owned),
     }
 }
@@ -342,6 +359,7 @@ fn contact(contact: &Contact) -> (&'static str, Option<String>, Option<Timestamp
         Contact::Answers => ("Answers", None, None),
         Contact::Unusable { detail } => ("Unusable", Some(detail.clone()), None),
         Contact::Denied { detail } => ("Denied", Some(detail.clone()), None),
+        Contact::Pending { .. } => ("Pending", None, None),
         Contact::Silent { since, detail, .. } => ("Silent", Some(detail.clone()), Some(*since)),
     }
 }

@@ -1,7 +1,7 @@
 //! The sentences at the top: what is, what is wanted, why it is forced, what it will cost.
 
 use pchat_planner::facts::{Contact, Facts};
-use pchat_planner::plan::{Direction, Loss, Plan};
+use pchat_planner::plan::{Direction, Loss, Plan, Reason};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
 use super::View;
@@ -19,7 +19,7 @@ pub fn header(view: &View<'_>) -> Vec<String> {
     // A plan without steps was not judged: there is nothing to say of why and what it costs.
     let judged = !plan.steps.is_empty();
     lines.extend(why(view.pool, facts, plan, view.now).filter(|_| judged));
-    if judged && plan.direction == Direction::ForcedFailover {
+    if judged && plan.direction == Direction::ForcedFailover && plan.rule != Reason::Looking {
         lines.push(loss(
             &plan.loss,
             view.now,
@@ -76,6 +76,9 @@ pub fn silence(pool: &Pool, facts: &Facts, side: Side, now: jiff::Timestamp) -> 
         };
         match facts.instances.get(&id).map(|seen| &seen.contact) {
             None => others.push(format!("{instance} was not looked at")),
+            Some(Contact::Pending { since }) => {
+                others.push(format!("{instance} is being asked since {}", time(*since, now)));
+            }
             Some(Contact::Answers) => others.push(format!("{instance} answers")),
             Some(Contact::Unusable { detail } | Contact::Denied { detail }) => {
                 others.push(format!(

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use pchat_planner::plan::{Direction, Next, StepId, StepState};
+use pchat_planner::plan::{Direction, Next, Reason, StepId, StepState};
 
 use super::words::{Paint, WIDTH, capital, sentence, time, wrap};
 use super::{Halt, Invocation, Report, View, header, steps, stop};
@@ -26,8 +26,8 @@ pub struct Lines {
 struct Inner {
     out: Box<dyn Write + Send>,
     colours: bool,
-    /// What the header was told for, and whether that had been judged.
-    told_for: Option<(Direction, bool)>,
+    /// What the header was told for, whether that had been judged, and whether everything had been looked at that it depends on.
+    told_for: Option<(Direction, bool, bool)>,
     told: BTreeSet<StepId>,
     begun: BTreeSet<StepId>,
     failure: Option<(StepId, String)>,
@@ -88,7 +88,9 @@ impl Report for Lines {
         let Some(plan) = view.plan else { return };
         let moving = !matches!(plan.direction, Direction::Steady(_));
         let judged = !plan.steps.is_empty();
-        let told_for = Some((plan.direction, judged));
+        // A header is not told again because something is looked at anew.
+        let seen = plan.rule != Reason::Looking || inner.told_for.is_some_and(|(.., seen)| seen);
+        let told_for = Some((plan.direction, judged, seen));
         if inner.told_for.is_none() || (moving && judged && inner.told_for != told_for) {
             inner.told_for = told_for;
             inner.told.clear();
@@ -99,7 +101,7 @@ impl Report for Lines {
                 inner.say("");
             }
         }
-        if inner.told_for.is_none_or(|(direction, _)| matches!(direction, Direction::Steady(_))) {
+        if inner.told_for.is_none_or(|(direction, ..)| matches!(direction, Direction::Steady(_))) {
             return;
         }
         if !matches!(plan.next, Next::Wait { .. }) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
-use pchat_planner::plan::{Direction, Next, StepId, StepState};
+use pchat_planner::plan::{Direction, Next, Reason, StepId, StepState};
 use pchat_planner::pool::Pool;
 
 use super::words::{Paint, WIDTH, duration, sentence, time, wrap};
@@ -30,8 +30,8 @@ pub struct Live {
 
 #[derive(Default)]
 struct Inner {
-    /// What the header was told for, and whether that had been judged.
-    told_for: Option<(Direction, bool)>,
+    /// What the header was told for, whether that had been judged, and whether everything had been looked at that it depends on.
+    told_for: Option<(Direction, bool, bool)>,
     lines: BTreeMap<StepId, ProgressBar>,
     below: Option<ProgressBar>,
     /// Units done before the running batch, and of how many, for the step that runs.
@@ -175,7 +175,9 @@ impl Report for Live {
             self.below(&mut inner, None);
         }
         let judged = !plan.steps.is_empty();
-        let told_for = Some((plan.direction, judged));
+        // A header is not told again because something is looked at anew.
+        let seen = plan.rule != Reason::Looking || inner.told_for.is_some_and(|(.., seen)| seen);
+        let told_for = Some((plan.direction, judged, seen));
         if inner.told_for.is_none() || (moving && judged && inner.told_for != told_for) {
             inner.told_for = told_for;
             for (_, line) in std::mem::take(&mut inner.lines) {
@@ -188,7 +190,7 @@ impl Report for Live {
                 self.say("");
             }
         }
-        if inner.told_for.is_some_and(|(direction, _)| !matches!(direction, Direction::Steady(_))) {
+        if inner.told_for.is_some_and(|(direction, ..)| !matches!(direction, Direction::Steady(_))) {
             if !matches!(plan.next, Next::Wait { .. } | Next::Blocked(_)) {
                 self.below(&mut inner, None);
             }

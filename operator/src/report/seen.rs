@@ -1,5 +1,6 @@
 //! What `observe` and `plan` print: what was seen of each server, and what would be done.
 
+use jiff::Timestamp;
 use pchat_planner::facts::{
     BackupFile, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, Job, MirroringState,
     Role,
@@ -7,7 +8,7 @@ use pchat_planner::facts::{
 use pchat_planner::plan::{Next, Plan, StepState};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
-use super::words::{Paint, WIDTH, count, list, meaning, sentence, side_of, time, wrap};
+use super::words::{Paint, WIDTH, count, list, meaning, sentence, side_of, time, whole, wrap};
 use super::{View, header, journal, steps};
 
 /// Everything that was seen.
@@ -33,7 +34,7 @@ pub fn observed(view: &View<'_>, readiness: &Plan, paint: Paint) -> String {
     }
     out.push(String::new());
     out.push(paint.strong("Log backups"));
-    out.push(wrap(&backups(facts), "  ", WIDTH));
+    out.push(wrap(&backups(facts, view), "  ", WIDTH));
     out.push(paint.strong("Management shell"));
     out.push(wrap(&shell(pool, facts, view), "  ", WIDTH));
     out.push(paint.strong("Journal"));
@@ -120,6 +121,7 @@ pub fn planned(view: &View<'_>, paint: Paint) -> String {
 /// What is known of an instance, as sentences.
 fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
     match &seen.contact {
+        Contact::Pending { since } => being("asked", *since, view.now),
         Contact::Silent { since, tries, detail, .. } => format!(
             "does not answer since {} ({}): {}",
             time(*since, view.now),
@@ -131,6 +133,7 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
         }
         Contact::Unusable { detail } => format!("may be alive and can't be asked: {}", sentence(detail)),
         Contact::Answers => match &seen.state {
+            Fact::Pending { since, .. } => being("asked", *since, view.now),
             Fact::Unknown { why, .. } => format!("answers; its state is not known: {}", sentence(why)),
             Fact::Known { value: state, .. } => {
                 let mut parts = vec![version(&state.version)];
@@ -166,6 +169,11 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
             }
         },
     }
+}
+
+/// `is being asked since 12 s, and has not answered yet.`
+fn being(what: &str, since: Timestamp, now: Timestamp) -> String {
+    format!("is being {what} since {}, and has not answered yet.", whole(now.duration_since(since)))
 }
 
 /// A database in a few words, with the LSN of a copy.
@@ -242,12 +250,16 @@ fn job(kind: &str, job: Option<&Job>) -> String {
     }
 }
 
-fn backups(facts: &Facts) -> String {
+fn backups(facts: &Facts, view: &View<'_>) -> String {
     let backups = match &facts.backups {
+        Fact::Pending { source, since } => {
+            return format!("The {source}: {}", being("listed", *since, view.now));
+        }
         Fact::Unknown { why, .. } => return format!("Not known: {}", sentence(why)),
         Fact::Known { value, .. } => value,
     };
     let place = |name: &str, path: &str, listing: &Fact<Vec<String>>| match listing {
+        Fact::Pending { since, .. } => format!("{name} {path}: {}", being("listed", *since, view.now)),
         Fact::Known { value, .. } => format!("{name} {path}: {}.", count(value.len() as u64, "file")),
         Fact::Unknown { why, .. } => format!("{name} {path}: not known: {}", sentence(why)),
     };
@@ -295,15 +307,22 @@ fn shell(pool: &Pool, facts: &Facts, view: &View<'_>) -> String {
         Contact::Unusable { detail } | Contact::Denied { detail } => {
             return format!("Can't be asked: {}", sentence(detail));
         }
+        Contact::Pending { since } => return format!("It {}", being("asked", *since, view.now)),
         Contact::Answers => {}
     }
     let mut parts = vec![match &shell.pool_state {
+        Fact::Pending { since, .. } => {
+            format!("For the pool's state it {}", being("asked", *since, view.now))
+        }
         Fact::Known { value: (_, state), .. } => {
             format!("The pool's state is {state:?} ({} side).", side_of(*state))
         }
         Fact::Unknown { why, .. } => format!("The pool's state is not known: {}", sentence(why)),
     }];
     parts.push(match &shell.servers {
+        Fact::Pending { since, .. } => {
+            format!("For the active servers it {}", being("asked", *since, view.now))
+        }
         Fact::Known { value, .. } => format!("Active servers: {}.", list(&value.active)),
         Fact::Unknown { why, .. } => format!("Which servers are active is not known: {}", sentence(why)),
     });
@@ -319,6 +338,9 @@ fn shell(pool: &Pool, facts: &Facts, view: &View<'_>) -> String {
         }
     }
     parts.push(match &shell.store_writable {
+        Fact::Pending { since, .. } => {
+            format!("For the Central Management Store it {}", being("asked", *since, view.now))
+        }
         Fact::Known { value: Ok(()), .. } => "The Central Management Store can be written.".into(),
         Fact::Known { value: Err(why), .. } => {
             format!("The Central Management Store can't be written: {}", sentence(why))

@@ -150,6 +150,7 @@ pub fn meaning(reason: Reason) -> &'static str {
         Reason::MirrorUnavailable => "the new mirror can't be used",
         Reason::LogShippingIncomplete => "a job of log shipping was deleted",
         Reason::EncryptionWeakened => "servers are reached without full encryption",
+        Reason::Looking => "something that it depends on was not looked at yet",
     }
 }
 

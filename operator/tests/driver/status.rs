@@ -249,3 +249,73 @@ async fn a_pool_whose_primary_side_is_dead_is_not_ready_and_is_not_touched() {
     run(&world, &written, None).await;
     assert_eq!(condition(&written.last(), "Ready").1, "AsDeclared");
 }
+
+/// A pool whose shell is being asked, and answers at the third news.
+fn being_asked(case: Case) -> World {
+    let known = case.facts.shell.pool_state.clone();
+    let world = World::new(case.with(|case| {
+        case.facts.shell.pool_state =
+            pchat_planner::facts::Fact::Pending { source: "the management shell".into(), since: now() };
+    }));
+    *world.on_news.lock().expect("no panic") = Some(Box::new(move |case, number| {
+        if number == 3 {
+            case.facts.shell.pool_state = known.clone();
+        }
+    }));
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_of_a_pool_stands_while_a_new_operator_looks_at_it() {
+    let written = Written::default();
+    run(&World::new(calm()), &written, None).await;
+    let settled = written.all().len();
+    let outcome = run(&being_asked(calm()), &written, None).await;
+    assert_eq!(outcome.ending, Ending::Converged);
+    assert_eq!(written.all().len(), settled, "{}", yaml(written.last()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_was_never_seen_is_neither_ready_nor_not_while_it_is_looked_at() {
+    let written = Written::default();
+    run(&being_asked(calm()), &written, None).await;
+    let first = written.all().remove(0);
+    let (answer, reason, message) = condition(&first, "Ready");
+    assert_eq!((answer, reason), (ConditionStatus::Unknown, "Looking"));
+    assert!(message.contains("the management shell is being asked since"), "{message}");
+    assert_eq!(condition(&first, "Reconciling").0, ConditionStatus::True);
+    assert_eq!(condition(&written.last(), "Ready").0, ConditionStatus::True);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_takes_long_is_told_of_a_pool_that_was_seen_before() {
+    let written = Written::default();
+    run(&World::new(calm()), &written, None).await;
+    let world = being_asked(calm());
+    crate::world::pass(30);
+    run(&world, &written, None).await;
+    let told = written.all().into_iter().any(|status| condition(&status, "Ready").1 == "Looking");
+    assert!(told, "{}", yaml(written.last()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_may_not_act_says_what_it_would_do_when_it_has_looked() {
+    for mode in [pchat_planner::pool::Mode::Observe, pchat_planner::pool::Mode::Plan] {
+        let world = being_asked(calm().with(|case| case.pool.mode = mode));
+        let outcome = run(&world, &Written::default(), None).await;
+        assert_eq!(outcome.ending, Ending::Converged);
+        let world = World::new(Case::disaster().with(|case| {
+            case.pool.mode = mode;
+            case.facts.instances.insert(P, crate::common::being_asked(1001));
+        }));
+        *world.on_news.lock().expect("no panic") = Some(Box::new(|case, number| {
+            if number == 2 {
+                case.facts.instances.insert(P, silent(500));
+            }
+        }));
+        let outcome = run(&world, &Written::default(), None).await;
+        assert_eq!(outcome.ending, Ending::NotEnforced);
+        let (_, plan) = outcome.last.expect("it looked");
+        assert_ne!(plan.rule, pchat_planner::plan::Reason::Looking, "{:?}", plan.next);
+    }
+}

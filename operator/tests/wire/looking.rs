@@ -143,6 +143,7 @@ async fn a_login_without_rights_is_told_which_right_and_where() {
     let mut bench = quiet("").await;
     let backup = Arc::make_mut(bench.ends.targets.get_mut(&HOME).unwrap());
     backup.credentials.user = "pchat_service".into();
+    backup.credentials.shown = "pchat_service".into();
     backup.credentials.password = Secret::new("Chat-Pa55w.rd");
     let facts = look(&bench.far()).await;
     let backup = instance(&facts, HOME);

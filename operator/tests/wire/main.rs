@@ -7,3 +7,4 @@ mod guards;
 mod logins;
 mod looking;
 mod nulls;
+mod slow;

@@ -44,7 +44,7 @@ async fn told(bench: &Bench, host: &str) -> bool {
 
 fn all_new() -> Freshness {
     let now = Some(jiff::Timestamp::now());
-    Freshness { others: now, mirror: now, ..Freshness::LATEST }
+    Freshness { others: now, mirror: now, patient: true, ..Freshness::LATEST }
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ logins HOST                                    how many logins HOST has refused,
 mark                                           counts (timeline, mutations) start again here
 kill site primary|backup | kill host HOST      power off: silence; 'stop host HOST' refuses connections instead
 kill-during-backup primary|backup              the serving server of a site dies with its site halfway through a log backup
+mute host HOST                                 connections are taken, and nothing is ever said on them
 revive site primary|backup | revive host HOST  power on again: the old primary returns as it was
 cut A B | join A B                             network between two hosts or sites; A may be 'client'
 slow HOST MILLISECONDS                         latency each way for clients; 0 for none
@@ -101,6 +102,7 @@ pub async fn carry_out(lab: &Arc<Inner>, line: &str) -> Result<Value, String> {
         }
         ["kill", rest @ ..] => presence(lab, rest, Presence::Dead).await,
         ["stop", rest @ ..] => presence(lab, rest, Presence::Refusing).await,
+        ["mute", rest @ ..] => presence(lab, rest, Presence::Mute).await,
         ["revive", rest @ ..] => presence(lab, rest, Presence::Up).await,
         ["cut", a, b] => link(lab, a, b, true).await,
         ["join", a, b] => link(lab, a, b, false).await,

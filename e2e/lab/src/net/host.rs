@@ -23,6 +23,8 @@ pub enum Presence {
     Up,
     /// It is dead: nothing answers, existing connections fall silent. When it comes back, they are reset.
     Dead,
+    /// Its services hang: connections are taken, and nothing is ever said on them.
+    Mute,
     /// It runs but its services do not: connections are refused, existing ones reset.
     Refusing,
 }
@@ -96,7 +98,7 @@ impl Host {
         match *self.presence.borrow() {
             Presence::Dead => Door::Silent,
             _ if self.outside.borrow().cut => Door::Silent,
-            Presence::Up => Door::Open,
+            Presence::Up | Presence::Mute => Door::Open,
             Presence::Refusing => Door::Refusing,
         }
     }

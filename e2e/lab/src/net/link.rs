@@ -105,7 +105,7 @@ impl Link {
     /// came back and knows nothing of a connection that had fallen silent.
     pub(super) fn heed(&self, presence: Presence) {
         match presence {
-            Presence::Dead => self.decide(Fate::Silenced),
+            Presence::Dead | Presence::Mute => self.decide(Fate::Silenced),
             Presence::Refusing => self.decide(Fate::Reset),
             Presence::Up if *self.0.fate.borrow() == Fate::Silenced => self.decide(Fate::Reset),
             Presence::Up => {}

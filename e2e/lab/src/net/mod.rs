@@ -185,7 +185,7 @@ impl Network {
         };
         let way = self.way(&client, host).subscribe();
         let now = *presence.borrow();
-        if now == Presence::Dead || way.borrow().cut {
+        if matches!(now, Presence::Dead | Presence::Mute) || way.borrow().cut {
             return std::future::pending().await;
         }
         let target = target.filter(|_| now == Presence::Up).ok_or(io::ErrorKind::ConnectionRefused)?;

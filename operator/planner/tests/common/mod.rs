@@ -47,6 +47,20 @@ pub fn unknown<T>(why: &str) -> Fact<T> {
     Fact::Unknown { why: why.into(), source: "test".into(), at: t(1000) }
 }
 
+pub fn pending<T>(since: i64) -> Fact<T> {
+    Fact::Pending { source: "something".into(), since: t(since) }
+}
+
+/// An instance that is being asked.
+pub fn being_asked(since: i64) -> InstanceFacts {
+    InstanceFacts {
+        contact: Contact::Pending { since: t(since) },
+        at: t(since),
+        login: "pchat".into(),
+        state: pending(since),
+    }
+}
+
 pub fn pool() -> Pool {
     let instance = |host: &str| Instance { host: host.into(), instance: Some("PCHAT".into()) };
     let site = |name: &str, short: &str| Site {
@@ -280,7 +294,7 @@ impl Case {
     pub fn files(&mut self) -> &mut Backups {
         match &mut self.facts.backups {
             Fact::Known { value, .. } => value,
-            Fact::Unknown { .. } => panic!("the test has made the backups unknown"),
+            _ => panic!("the test has made the backups unknown"),
         }
     }
 
@@ -381,7 +395,7 @@ impl Case {
 pub fn state_of(f: &mut InstanceFacts) -> &mut InstanceState {
     match &mut f.state {
         Fact::Known { value, .. } => value,
-        Fact::Unknown { .. } => panic!("the test has made this instance unknown"),
+        _ => panic!("the test has made this instance unknown"),
     }
 }
 

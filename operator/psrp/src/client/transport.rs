@@ -27,6 +27,8 @@ use crate::codec::sealed;
 const MAX_BODY: usize = 1 << 20;
 /// Longest wait for the first sign of a host. It bounds how long a dead one holds up those that live.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest wait for TLS to be set up, and for the authentication behind it, which may have to ask a domain controller.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Authorization header of a client certificate (MS-WSMV, as WinRM's own client sends it).
 const CERTIFICATE_HEADER: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
 
@@ -81,7 +83,8 @@ impl Connection {
             None => handshake(endpoint, tcp).await?,
             Some(tls) => {
                 let connector = tokio_native_tls::TlsConnector::from(tls.clone());
-                let stream = timeout_at(deadline, connector.connect(&endpoint.host, tcp))
+                let bound = deadline.min(Instant::now() + HANDSHAKE_TIMEOUT);
+                let stream = timeout_at(bound, connector.connect(&endpoint.host, tcp))
                     .await
                     .map_err(|_| silent(endpoint, "setting up TLS"))?
                     .map_err(|e| tls_error(endpoint, &e))?;
@@ -91,7 +94,8 @@ impl Connection {
         };
         let mut connection = Self { tx, driver, context: Context::Connection };
         let authenticated = connection.authenticate(endpoint, tls.is_some(), binding.as_deref());
-        timeout_at(deadline, authenticated).await.map_err(|_| silent(endpoint, "authenticating"))??;
+        let bound = deadline.min(Instant::now() + HANDSHAKE_TIMEOUT);
+        timeout_at(bound, authenticated).await.map_err(|_| silent(endpoint, "authenticating"))??;
         Ok(connection)
     }
 

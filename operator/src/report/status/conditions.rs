@@ -10,6 +10,7 @@ use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 use pchat_planner::times;
 
 use super::past::same_answer;
+use super::reasons::LOOKING;
 use super::{APPROVAL_WAIT, Moment, readiness};
 use crate::observe::HOME;
 use crate::report::words::{list, meaning, opening, sentence};
@@ -48,7 +49,10 @@ pub(super) fn all(moment: &Moment<'_>) -> Vec<Answer> {
         Some(answer(kind, old.status, old.reason.clone(), old.message.clone()))
     };
     let moved = || moment.view.facts.and_then(|facts| readiness::open(moment.view.pool, facts));
-    answers.extend(moment.readiness.cloned().or_else(moved).or_else(|| before("FailoverReady")));
+    // An answer that is still being looked for does not take the place of one that was given.
+    let known = moment.readiness.filter(|answer| answer.reason != LOOKING);
+    let answer = known.cloned().or_else(moved).or_else(|| before("FailoverReady"));
+    answers.extend(answer.or_else(|| moment.readiness.cloned()));
     if let Some(facts) = moment.view.facts {
         answers.extend([protected(moment, facts), mirrored(moment, facts), split_brain(moment, facts)]);
         answers.extend([approval(moment), compliance(moment, facts), conflict(moment)]);
@@ -102,7 +106,7 @@ fn ready(moment: &Moment<'_>) -> Answer {
     let view = &moment.view;
     let (status, reason, text) = match course(moment) {
         Course::NotSeen => {
-            (Unknown, "Looking".to_owned(), "The pool was not seen yet by this operator.".to_owned())
+            (Unknown, LOOKING.to_owned(), "The pool was not seen yet by this operator.".to_owned())
         }
         Course::Converged => {
             let split =
@@ -120,6 +124,7 @@ fn ready(moment: &Moment<'_>) -> Answer {
         Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
         Course::Halted(halt) => (False, halt.name(), halted(moment, halt)),
         Course::Blocked(stop) => (False, format!("{:?}", stop.reason), stopped(stop)),
+        Course::Going(Reason::Looking, text) => (Unknown, LOOKING.to_owned(), text),
         Course::Going(reason, text) => (False, format!("{reason:?}"), text),
     };
     answer("Ready", status, reason, text)
@@ -193,7 +198,7 @@ fn accept(moment: &Moment<'_>, digest: &str) -> String {
 
 fn reconciling(moment: &Moment<'_>) -> Answer {
     let (status, reason, text) = match course(moment) {
-        Course::NotSeen => (True, "Looking".into(), "The operator looks at the pool.".into()),
+        Course::NotSeen => (True, LOOKING.into(), "The operator looks at the pool.".into()),
         Course::Converged => (False, "AsDeclared".into(), "There is nothing to do.".into()),
         Course::Suspended => (False, "Suspended".into(), suspended(moment)),
         Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
@@ -292,6 +297,9 @@ fn protected(moment: &Moment<'_>, facts: &Facts) -> Answer {
         );
         return say(False, "NoLogShipping", text);
     }
+    if facts.instances.get(&HOME).is_some_and(|seen| seen.state.is_pending()) {
+        return say(Unknown, LOOKING, format!("{} is being asked.", pool.backup.database));
+    }
     let Some(state) = facts.instances.get(&HOME).and_then(|seen| seen.state.value()) else {
         let text = format!("{} could not be asked.", pool.backup.database);
         return say(Unknown, "BackupUnreachable", text);
@@ -348,7 +356,7 @@ fn mirrored(moment: &Moment<'_>, facts: &Facts) -> Answer {
     let say = |status, reason: &str, text: String| answer("Mirrored", status, reason, text);
     let pool = moment.view.pool;
     let Some(side) = serving(moment, facts) else {
-        return say(Unknown, "NotSeen", "Which side serves is not known.".into());
+        return say(Unknown, unseen(facts), "Which side serves is not known.".into());
     };
     if pool.site(side).mirror.is_none() {
         let text = format!("{} has no mirror, by declaration.", pool.site(side).name);
@@ -361,6 +369,9 @@ fn mirrored(moment: &Moment<'_>, facts: &Facts) -> Answer {
             Some((pool.instance(id)?.to_string(), facts.instances.get(&id)?))
         })
         .collect();
+    if let Some((name, _)) = ends.iter().find(|(_, seen)| seen.state.is_pending()) {
+        return say(Unknown, LOOKING, format!("{name} is being asked."));
+    }
     let mut unknown = Vec::new();
     for (name, seen) in &ends {
         let Fact::Known { value: state, .. } = &seen.state else {
@@ -390,10 +401,10 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
     let say = |status, reason: &str, text: String| answer("SplitBrainSuspected", status, reason, text);
     let pool = moment.view.pool;
     let Some(side) = serving(moment, facts) else {
-        return say(Unknown, "NotSeen", "Which side serves is not known.".into());
+        return say(Unknown, unseen(facts), "Which side serves is not known.".into());
     };
     let other = side.other();
-    let (mut alive, mut unseen) = (Vec::new(), Vec::new());
+    let (mut alive, mut unseen, mut asked) = (Vec::new(), Vec::new(), Vec::new());
     for partner in [Partner::Database, Partner::Mirror] {
         let id = InstanceId::new(other, partner);
         let Some(name) = pool.instance(id).map(ToString::to_string) else { continue };
@@ -404,6 +415,7 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
                     alive.push(format!("{} is ONLINE on {name}", pool.database));
                 }
             }
+            Some((Contact::Pending { .. }, _)) | None => asked.push(name),
             // A copy that waits for log backups is no danger while its instance can't be asked.
             Some((Contact::Unusable { .. } | Contact::Denied { .. }, _)) if other == Side::Primary => {
                 alive.push(format!("{name} may be alive and can't be asked"));
@@ -414,6 +426,9 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
     let serves = &pool.site(side).name;
     match (alive.is_empty(), unseen.is_empty()) {
         (false, _) => say(True, "OtherSideAlive", format!("{serves} serves; beside it, {}.", list(&alive))),
+        (true, _) if !asked.is_empty() => {
+            say(Unknown, LOOKING, format!("{serves} serves; {} is being asked.", list(&asked)))
+        }
         (true, false) => {
             let text = format!("{serves} serves; {} could not be seen.", list(&unseen));
             say(Unknown, "OtherSideUnseen", text)
@@ -423,6 +438,11 @@ fn split_brain(moment: &Moment<'_>, facts: &Facts) -> Answer {
             say(False, "OneWritableSide", text)
         }
     }
+}
+
+/// Why it is not known which side serves.
+fn unseen(facts: &Facts) -> &'static str {
+    if facts.shell.pool_state.is_pending() { LOOKING } else { "NotSeen" }
 }
 
 fn compliance(moment: &Moment<'_>, facts: &Facts) -> Answer {

@@ -11,14 +11,14 @@ mod reasons;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pchat_crds::Side;
 use pchat_crds::status::{
     ApprovalStatus, Condition, JournalStatus, LossStatus, ObservedServer, PersistentChatPoolStatus,
     PlanStatus, StepState, StepStatus,
 };
 use pchat_planner::facts::{Contact, Fact};
-use pchat_planner::plan::{self, Direction, Next};
+use pchat_planner::plan::{self, Direction, Next, Reason};
 use pchat_planner::{pool, times};
 
 pub use self::conditions::{Answer, invalid};
@@ -32,6 +32,9 @@ use crate::observe::HOME;
 
 /// How long an approval is waited for before the pool counts as stalled.
 pub const APPROVAL_WAIT: Duration = Duration::from_secs(30 * 60);
+
+/// A look that takes longer is told. Dead hosts are told to be dead sooner.
+const LONG_LOOK: SignedDuration = SignedDuration::from_secs(20);
 
 /// What a status is made from.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,9 @@ pub struct Object {
 pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
     let Moment { view, object, before, .. } = *moment;
     let facts = view.facts;
+    if let Some(told) = too_early(moment) {
+        return told.clone();
+    }
     let moving = view.plan.is_some_and(|plan| !matches!(plan.direction, Direction::Steady(_)));
     let mut status = PersistentChatPoolStatus {
         observed_generation: object.generation,
@@ -106,6 +112,18 @@ pub fn refused(
     status.conditions = past::stamp(answers.to_vec(), before, object.generation, now);
     status.conditions.extend(kept);
     status
+}
+
+/// What was told before, while nothing else is known yet: a look that is under way is told when it takes long.
+fn too_early<'a>(moment: &Moment<'a>) -> Option<&'a PersistentChatPoolStatus> {
+    let Moment { view, object, before, halt, .. } = *moment;
+    let plan = view.plan.filter(|plan| plan.rule == Reason::Looking && halt.is_none())?;
+    debug_assert!(!matches!(plan.next, Next::Blocked(_)));
+    let told = before.observed_generation == object.generation
+        && before.conditions.iter().any(|condition| condition.type_ == "Ready");
+    let looks = view.facts.map(|facts| pchat_planner::looking(view.pool, facts)).unwrap_or_default();
+    let long = looks.iter().any(|look| view.now.duration_since(look.since) >= LONG_LOOK);
+    (told && !long).then_some(before)
 }
 
 fn done(view: &View<'_>) -> bool {
@@ -173,12 +191,16 @@ fn last_log_backup(view: &View<'_>) -> Option<Timestamp> {
     times::last_restored(view.facts?.backups.value(), database).map(millis)
 }
 
+/// The line of a server that has not answered yet.
+const BEING_ASKED: &str = "is being asked and has not answered yet";
+
 /// One line a server; `since` is kept while the line is the same.
 fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedServer> {
     let Some(facts) = view.facts else { return before.observed.clone() };
     let instances = view.pool.instances().filter_map(|id| {
         let seen = facts.instances.get(&id)?;
         let state = match (&seen.contact, &seen.state) {
+            (Contact::Pending { .. }, _) | (_, Fact::Pending { .. }) => BEING_ASKED.to_owned(),
             (Contact::Silent { .. }, _) => "does not answer".to_owned(),
             (Contact::Unusable { detail }, _) => {
                 format!("may be alive and can't be asked: {}", sentence(detail))
@@ -205,6 +227,7 @@ fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedSe
         Some((view.pool.instance(id)?.to_string(), state, silent_since))
     });
     let shell = match &facts.shell.contact {
+        Contact::Pending { since } => (BEING_ASKED.to_owned(), Some(*since)),
         Contact::Silent { since, .. } => ("does not answer".to_owned(), Some(*since)),
         Contact::Unusable { detail } | Contact::Denied { detail } => {
             (format!("can't be asked: {}", sentence(detail)), None)

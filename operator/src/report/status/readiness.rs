@@ -11,6 +11,7 @@ use pchat_planner::plan::{Next, Plan, Reason};
 use pchat_planner::pool::{Pool, Side};
 
 use super::Answer;
+use super::reasons::LOOKING;
 use crate::report::journal;
 use crate::report::words::{meaning, sentence};
 
@@ -50,6 +51,12 @@ pub fn readiness(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Answe
             );
             answer(ConditionStatus::False, stop.reason, &text)
         }
+        (Next::Wait { reason: Reason::Looking, message, .. }, _) => Answer {
+            kind: "FailoverReady",
+            status: ConditionStatus::Unknown,
+            reason: LOOKING.to_owned(),
+            message: format!("Not everything was looked at yet: {}", sentence(message)),
+        },
         (_, Some(hazard)) => {
             let text = format!(
                 "If {lost} were lost now, a failover to {taking} would wait for an approval: {}",

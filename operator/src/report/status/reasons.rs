@@ -8,17 +8,19 @@ use pchat_planner::plan::Reason;
 use crate::report::words::{meaning, opening, sentence};
 
 /// Of the conditions that tell how a run goes, beside the plan's own [`Reason`]s.
-const RUN: [(&str, &str); 9] = [
+const RUN: [(&str, &str); 8] = [
     ("ActionFailing", "an action ends in an error again and again"),
     ("ActionWithoutEffect", "an action was confirmed, and what it should bring about is not seen"),
     ("InvalidDeclaration", "what is declared, or one of its Secrets, can't be worked with"),
-    ("Looking", "this operator has not seen the pool yet"),
     ("NotServing", "the primary side is wanted, and is not seen to serve"),
     ("NotStalled", "nothing holds the operator up"),
     ("SplitBrainSuspected", "the pool is as declared, and the other side may be writable as well"),
     ("Stalled", "nothing has moved for as long as the deadlines allow"),
     ("Suspended", "the annotation persistentchat.io/suspend asks to change nothing"),
 ];
+
+/// Of every condition: what it is about was not looked at yet.
+pub(super) const LOOKING: &str = "Looking";
 
 /// Of the conditions that tell how the pool is.
 const POOL: [(&str, &[(&str, &str)]); 7] = [
@@ -80,6 +82,8 @@ const WITH_STOPS: [&str; 6] =
 pub(super) fn listed(kind: &str, reason: &str) -> bool {
     let own = POOL.iter().find(|(of, _)| *of == kind).map_or(&[][..], |(_, own)| own);
     own.iter().chain(&RUN).any(|(name, _)| *name == reason)
+        // What was not looked at yet has no other answer.
+        || reason == LOOKING
         || WITH_STOPS.contains(&kind) && Reason::ALL.iter().any(|known| format!("{known:?}") == reason)
 }
 

@@ -7,8 +7,9 @@ use crate::audience::Audience;
 use crate::text::ObjectName;
 use std::collections::BTreeMap;
 use std::fmt;
+use zeroize::Zeroize;
 
-/// A Secret: bytes by key.
+/// A Secret: bytes by key, wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     /// The namespace that its manifest names.
@@ -16,6 +17,12 @@ pub struct Secret {
     /// The annotation that names its hosts, as it is written.
     pub hosts: Option<String>,
     data: BTreeMap<String, Vec<u8>>,
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.data.values_mut().for_each(Zeroize::zeroize);
+    }
 }
 
 impl Secret {

@@ -204,7 +204,7 @@ impl<F: FarEnd> Run<'_, F> {
         {
             outcome.keeper.put_report(value);
         }
-        if let Some(trouble) = outcome.keeper.save(Timestamp::now()) {
+        if let Some(trouble) = outcome.keeper.finish(Timestamp::now()) {
             complain(&trouble);
         }
         exit

@@ -15,6 +15,7 @@ use pchat_crds::manifest::{self, Source};
 use pchat_crds::status::ApprovalStatus;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroize as _;
 
 use super::annotation;
 use super::fleet::Seen;
@@ -110,6 +111,7 @@ pub async fn read(
     }
     let reached_by = digest(std::iter::once(&reached_at).chain(&made_from[1..]));
     let ends = ends(object, &made_from, here);
+    made_from[1..].iter_mut().for_each(wipe);
     // What a person has changed, or asks for, is tried at once. That the watch of Secrets was begun anew is nobody's wish.
     let changed = before.is_some_and(|before| before.spec != written || before.reached_by != reached_by);
     if let Some(ends) = ends.as_ref().ok().filter(|_| asked || changed) {
@@ -123,6 +125,16 @@ pub async fn read(
         look_at,
         secrets: seen.secrets,
     }))
+}
+
+/// Overwrites every text of a value that came out of a Secret.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        _ => {}
+    }
 }
 
 /// The spec without what is wanted: who turns the field has looked at both sides for long, and begins at once.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use pchat_planner::facts::{Contact, Fact, InstanceFacts};
+use pchat_planner::facts::{Contact, Database, DatabaseState, Fact, InstanceFacts, InstanceState};
 
 use super::state::{self, Read};
 use crate::sql::batches::state::state as state_batch;
@@ -97,12 +97,30 @@ async fn ask(
     Some(match state::read(&answer, database) {
         Ok(read) => {
             *kept = Some(connection);
-            Look::Read(Box::new(read))
+            if hides_a_mirror(&read.state) {
+                Look::Denied(hidden(database))
+            } else {
+                Look::Read(Box::new(read))
+            }
         }
         Err(misread) => Look::Unusable(format!(
             "{display} told its state in an unexpected form ({misread}). Check that it is SQL Server 2008 R2 to 2019."
         )),
     })
+}
+
+/// Whether a mirror could be there that this login is not shown: sys.database_mirroring tells of a mirror database to members of
+/// sysadmin alone, and to everybody else that it is not mirrored. A RESTORING database without a session would count as fenced.
+fn hides_a_mirror(state: &InstanceState) -> bool {
+    let restoring = |d: &Database| d.state == DatabaseState::Restoring && d.mirroring.is_none();
+    !state.sysadmin && state.database.as_ref().is_some_and(restoring)
+}
+
+fn hidden(database: &str) -> String {
+    format!(
+        "{database} is RESTORING there, and whether it is the mirror of a session is shown to members of sysadmin alone \
+         (sys.database_mirroring)"
+    )
 }
 
 /// How far a look came.
@@ -236,6 +254,36 @@ mod tests {
             encryption: Encryption::Required,
             ca_pem: None,
         }
+    }
+
+    #[test]
+    fn a_restoring_database_may_be_a_mirror_that_the_login_is_not_shown() {
+        let seen = |sysadmin, state| InstanceState {
+            server_name: "SQL-TP2".into(),
+            version: "11.0.7001.0".into(),
+            clock: at(1),
+            sysadmin,
+            database: Some(Database {
+                name: "mgc".into(),
+                state,
+                standby: Some(false),
+                read_only: Some(false),
+                user_access: pchat_planner::facts::UserAccess::Multi,
+                position: Err("not asked".into()),
+                recovered: None,
+                mirroring: None,
+                last_restored: None,
+            }),
+            secondary: None,
+            ships_logs: false,
+            sessions: Vec::new(),
+            restore: None,
+            journal: pchat_planner::journal::Journal::default(),
+            journal_damage: None,
+        };
+        assert!(hides_a_mirror(&seen(false, DatabaseState::Restoring)));
+        assert!(!hides_a_mirror(&seen(true, DatabaseState::Restoring)));
+        assert!(!hides_a_mirror(&seen(false, DatabaseState::Online)), "an ONLINE principal is shown to all");
     }
 
     #[test]

@@ -207,7 +207,7 @@ pub fn remedy(id: &str, words: &str) -> &'static str {
     if has(&["commandnotfound"]) {
         "Give the account a role (or the session configuration a capability) that offers this cmdlet."
     } else if has(&["unauthorized", "accessdenied", "access is denied", "permission", "not authorized"]) {
-        "Give the account the RBAC role listed in the README, and the rights it needs beyond the shell."
+        "Give the account the RBAC role listed in docs/rights.md, and the rights it needs beyond the shell."
     } else if has(&["central management", "managementstore", "read-only", "writable"]) {
         "Make the Central Management Store available in the surviving site: Invoke-CsManagementServerFailover."
     } else if has(&["notfound", "cannot find"]) {

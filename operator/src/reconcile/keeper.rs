@@ -1,18 +1,22 @@
 //! Keeps the state file in step with what was seen: written when something in it changed, and only then.
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use pchat_planner::facts::Facts;
 use pchat_planner::journal::Epoch;
 use pchat_planner::pool::Pool;
 
-use super::state_file::{Approval, StateFile, Stored};
+use super::scribe::{PATIENCE, Scribe, within};
+use super::state_file::{Approval, Found, StateFile, Stored};
 use crate::report::journal;
 use crate::report::words::millis;
 
 /// The state file of a run, or none where the run keeps none.
 #[derive(Debug)]
 pub struct Keeper {
-    file: Option<StateFile>,
+    path: Option<PathBuf>,
+    scribe: Option<Scribe>,
     stored: Stored,
     changed: bool,
     told: bool,
@@ -27,11 +31,12 @@ impl Keeper {
         approvals: &[String],
         now: Timestamp,
     ) -> (Keeper, Option<String>) {
-        let found = file.as_ref().map(|file| file.load(&pool.fqdn, &pool.database, now));
+        let path = file.as_ref().map(|file| file.path().to_owned());
+        let found = path.as_deref().map(|path| found(path, pool, now));
         let (stored, notice) = found.map_or((None, None), |found| (found.stored, found.notice));
         let mut stored = stored.unwrap_or_else(|| Stored::new(&pool.fqdn, &pool.database, executor, now));
         stored.executor = executor.to_owned();
-        let keeper = Keeper { file, stored, changed: false, told: false };
+        let keeper = Keeper { path, scribe: file.map(Scribe::of), stored, changed: false, told: false };
         (keeper.with_approvals(approvals), notice)
     }
 
@@ -53,8 +58,8 @@ impl Keeper {
     }
 
     /// Where the file is.
-    pub fn path(&self) -> Option<&std::path::Path> {
-        self.file.as_ref().map(StateFile::path)
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Who runs.
@@ -117,23 +122,45 @@ impl Keeper {
         self.changed = true;
     }
 
-    /// Writes what changed. A sentence for the user comes back the first time that it can't be written.
+    /// Has what changed written, and does not wait for it. A sentence for the user comes back the first time that it can't be
+    /// written.
     pub fn save(&mut self, now: Timestamp) -> Option<String> {
-        let file = self.file.as_ref()?;
-        if !self.changed {
-            return None;
+        let scribe = self.scribe.as_ref()?;
+        let trouble = scribe.trouble();
+        if self.changed || trouble.is_some() {
+            self.stored.written = millis(now);
+            scribe.write(self.stored.clone());
+            self.changed = false;
         }
-        self.stored.written = millis(now);
-        match file.save(&self.stored) {
-            Ok(()) => {
-                self.changed = false;
-                None
-            }
-            Err(_) if self.told => None,
-            Err(error) => {
-                self.told = true;
-                Some(error)
-            }
-        }
+        trouble.filter(|_| !std::mem::replace(&mut self.told, true))
     }
+
+    /// The same at the end of a run: waits for what is still to be written, but not for ever.
+    pub fn finish(&mut self, now: Timestamp) -> Option<String> {
+        let told = self.save(now);
+        let scribe = self.scribe.as_ref()?;
+        if !scribe.finish(PATIENCE) {
+            let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+            return Some(format!(
+                "The state file {path} is not written after {} s: its folder does not answer. Nothing is lost: the journal on the \
+                 backup instance is what counts. Name another file with --state.",
+                PATIENCE.as_secs()
+            ));
+        }
+        told.or_else(|| scribe.trouble().filter(|_| !self.told))
+    }
+}
+
+/// What stands in the file, if its folder tells in time.
+fn found(path: &Path, pool: &Pool, now: Timestamp) -> Found {
+    let (file, fqdn, database) = (StateFile::new(path.to_owned()), pool.fqdn.clone(), pool.database.clone());
+    within(PATIENCE, move || file.load(&fqdn, &database, now)).unwrap_or_else(|| Found {
+        stored: None,
+        notice: Some(format!(
+            "The state file {} can't be read: its folder has not answered in {} s. The run goes on without it: the journal on \
+             the backup instance is what counts.",
+            path.display(),
+            PATIENCE.as_secs()
+        )),
+    })
 }

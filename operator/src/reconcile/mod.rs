@@ -8,6 +8,7 @@ mod backoff;
 mod identity;
 mod interrupt;
 mod keeper;
+mod scribe;
 mod state_file;
 mod tries;
 

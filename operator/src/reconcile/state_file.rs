@@ -3,9 +3,10 @@
 //!
 //! The truth stands at the far end; this file serves the reader, and a far end whose journal was lost. So no
 //! trouble with it stops a failover: what can't be read or is another pool's is set aside and told, what can't be
-//! written is told. It is replaced as a whole: a reader, or a crash, finds the old one or the new one.
+//! written is told. It is replaced as a whole: a reader, or a crash, finds the old one or the new one. Only its owner may
+//! read it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -182,7 +183,12 @@ impl StateFile {
 }
 
 fn write_through(path: &Path, body: &str) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    // It names servers, files and people: nobody else's business.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
     file.write_all(
         b"# Written by pchat-operator: a copy of the journal that stands on the backup instance.\n\
           # It may be read, kept with the records, or deleted; nothing depends on it.\n",

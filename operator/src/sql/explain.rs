@@ -86,7 +86,7 @@ fn meaning(error: &ServerError) -> (Option<&'static str>, &'static str) {
     match error.number {
         _ if denied(error) => (
             Some("the login lacks a right"),
-            "Make it a member of sysadmin on this instance, or grant the rights listed in the README.",
+            "Make it a member of sysadmin on this instance, or grant the rights listed in docs/rights.md.",
         ),
         208 | 2812 => (
             Some("an object of SQL Server itself is missing"),

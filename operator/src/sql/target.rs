@@ -4,16 +4,18 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::brake::Brake;
 
-/// A secret that no `Debug`, log line or error message shows.
+/// A secret that no `Debug`, log line or error message shows, and whose memory is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a secret.
     pub fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The secret itself; only for handing it to the far end.

@@ -254,7 +254,7 @@ async fn a_run_that_ended_does_not_stand_in_the_way_of_the_next_one_with_its_sta
     let world = World::new(gap());
     let first = world.run_with("first", &Silent, file("chat.state.yaml"), &[], Duration::ZERO).await;
     let mut first = first.expect("it was not killed");
-    assert_eq!(first.keeper.save(now()), None);
+    assert_eq!(first.keeper.finish(now()), None);
     world.case().pool.active = Side::Primary;
     let stranger = world.run_with("stranger", &Silent, file("other.state.yaml"), &[], Duration::ZERO).await;
     assert_eq!(reason(&ending(stranger)), Some(Reason::IntentConflict));
@@ -270,7 +270,7 @@ async fn a_run_that_was_killed_is_not_known_to_be_over() {
     let file = || Some(StateFile::new(folder.path().join("chat.state.yaml")));
     let world = World::new(gap());
     let mut ended = world.run_with("ended", &Silent, file(), &[], Duration::ZERO).await.expect("not killed");
-    assert_eq!(ended.keeper.save(now()), None);
+    assert_eq!(ended.keeper.finish(now()), None);
     // The next one is killed when it has taken over.
     let taking_over = world.sent().len() + 1;
     let world = world.at(taking_over, Fault::KillAfter);

@@ -15,6 +15,8 @@ mod wsman;
 use std::fmt;
 use std::net::SocketAddr;
 
+use zeroize::Zeroize;
+
 pub use error::Error;
 pub use outcome::{Command, Outcome};
 pub use session::{STOP_GRACE, Session};
@@ -94,6 +96,18 @@ pub enum Auth {
         /// Principal to use; the default one of the cache when absent.
         principal: Option<String>,
     },
+}
+
+impl Drop for Auth {
+    /// Nothing that opens a door stays in memory that is given back.
+    fn drop(&mut self) {
+        match self {
+            Self::Negotiate { password, .. } | Self::Basic { password, .. } => password.zeroize(),
+            Self::Certificate { key, .. } => key.zeroize(),
+            #[cfg(feature = "kerberos")]
+            Self::Kerberos { .. } => {}
+        }
+    }
 }
 
 impl fmt::Debug for Auth {

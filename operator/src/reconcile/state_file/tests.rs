@@ -101,3 +101,16 @@ fn a_reader_at_any_moment_finds_a_whole_file() {
     });
     assert_eq!(names(folder.path()), ["chat.state.yaml"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_reads_and_writes_it_whatever_stood_there_before() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let file = StateFile::new(folder.path().join("chat.state.yaml"));
+    fs::write(file.path(), "kind: x").expect("written");
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).expect("set");
+    file.save(&stored("a")).expect("saved");
+    let mode = fs::metadata(file.path()).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -11,6 +11,7 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 type Connection = Client<Compat<TcpStream>>;
 
 const BACKUP: &str = "sql-ks1.contoso.com";
+const PRIMARY: &str = "sql-tp1.contoso.com";
 const SHARE: &str = r"\\files\pchat-logs";
 
 struct Bench {
@@ -314,6 +315,62 @@ async fn log_shipping_set_up_by_its_procedures_ships() {
         })
         .await;
     assert_ne!(bench.database(BACKUP)["next_lsn"], before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_of_a_procedure_has_an_effect_or_is_an_error() {
+    let bench = quiet("").await;
+    let change = |what: &str| format!("EXEC master.dbo.sp_change_log_shipping_{what}");
+    let primary = change(
+        r"primary_database @database = N'mgc', @backup_directory = N'D:\x', @backup_share = N'\\files\x',
+          @backup_retention_period = 60",
+    );
+    let secondary = change("secondary_database @secondary_database = N'mgc'");
+    for (host, called, table, parameters) in [
+        (PRIMARY, &primary, "log_shipping_primary_databases", "backup_compression"),
+        (
+            PRIMARY,
+            &primary,
+            "log_shipping_monitor_primary",
+            "backup_threshold threshold_alert threshold_alert_enabled history_retention_period",
+        ),
+        (
+            BACKUP,
+            &secondary,
+            "log_shipping_secondary_databases",
+            "restore_delay restore_all restore_mode disconnect_users block_size buffer_count max_transfer_size",
+        ),
+        (
+            BACKUP,
+            &secondary,
+            "log_shipping_monitor_secondary",
+            "restore_threshold threshold_alert threshold_alert_enabled history_retention_period",
+        ),
+    ] {
+        let mut client = bench.connect(host).await;
+        for parameter in parameters.split_whitespace() {
+            let read = format!("SELECT CONVERT(int, {parameter}) FROM msdb.dbo.{table}");
+            let before = run(&mut client, &read).await.unwrap()[0].get::<i32, _>(0);
+            let other = i32::from(before != Some(1));
+            run(&mut client, &format!("{called}, @{parameter} = {other}")).await.unwrap();
+            let after = run(&mut client, &read).await.unwrap()[0].get::<i32, _>(0);
+            assert_eq!(after, Some(other), "{parameter}");
+        }
+    }
+    let mut client = bench.connect(BACKUP).await;
+    for refused in [
+        format!(
+            "{}, @monitor_server_login = N'x'",
+            change(r"secondary_primary @primary_server = N'SQL-TP1\PCHAT', @primary_database = N'mgc'")
+        ),
+        "EXEC msdb.dbo.sp_update_job @job_name = N'LSCopy', @notify_level_email = 2".to_owned(),
+        "EXEC msdb.dbo.sp_start_job @job_name = N'LSCopy', @step_name = N'x'".to_owned(),
+    ] {
+        let before = bench.lab.mutations();
+        let error = run(&mut client, &refused).await.unwrap_err().to_string();
+        assert!(error.contains("of sp_"), "{refused}: {error}");
+        assert_eq!(bench.lab.mutations(), before, "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

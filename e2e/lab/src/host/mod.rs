@@ -18,6 +18,7 @@ mod media;
 mod procs;
 mod procs_jobs;
 mod procs_locks;
+mod procs_parameters;
 mod procs_shipping;
 mod procs_shipping_add;
 mod procs_who;

@@ -4,7 +4,10 @@
 //! anywhere) and for the rights of the documentation's "Permissions". A procedure that is not listed does not exist
 //! (2812); one that is documented and not simulated says so.
 
-use super::{LabHost, listing, procs_jobs, procs_locks, procs_shipping, procs_shipping_add, procs_who};
+use super::{
+    LabHost, listing, procs_jobs, procs_locks, procs_parameters, procs_shipping, procs_shipping_add,
+    procs_who,
+};
 use crate::world::error::{Failure, SqlError, raise, unsupported};
 use pchat_tsql::host::{Call, ObjectName, Parameter, Returned, Signature};
 use pchat_tsql::{Column, Event, Row, Sink, Ty, Value, schema};
@@ -62,6 +65,7 @@ pub async fn call(host: &mut LabHost, call: Call, out: &mut dyn Sink) -> Result<
     if MSDB.contains(&name.as_str()) && !host.is_sysadmin() {
         return Err(vec![raise(229, &[&"EXECUTE", &name, &"msdb", &"dbo"])]);
     }
+    procs_parameters::check(&call, &name)?;
     let changes = !(name.starts_with("sp_help")
         || name.starts_with("xp_")
         || name.starts_with("sp_who")

@@ -75,11 +75,6 @@ fn update(w: &mut World, server: usize, job: Uuid, call: &Call) -> Result<(), Sq
     {
         return Err(raise(14261, &[&"@new_name", name]));
     }
-    let known = ["@job_id", "@job_name", "@new_name", "@enabled", "@description"];
-    let given = call.arguments.iter().find(|(n, v)| v.is_some() && !known.contains(&n.as_str()));
-    if let Some((name, _)) = given {
-        return Err(unsupported(&format!("sp_update_job {name}")));
-    }
     let enabled = int(call, "@enabled");
     if enabled.is_some_and(|e| !(0..=1).contains(&e)) {
         return Err(raise(14266, &[&"@enabled", &"0, 1"]));

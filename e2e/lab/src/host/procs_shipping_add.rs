@@ -195,7 +195,12 @@ fn change_database(w: &mut World, server: usize, call: &Call) -> Result<Outputs,
     set(&mut d.restore_all, int(call, "@restore_all").map(|v| v == 1));
     set(&mut d.standby, int(call, "@restore_mode").map(|v| v == 1));
     set(&mut d.disconnect_users, int(call, "@disconnect_users").map(|v| v == 1));
+    set(&mut d.block_size, int(call, "@block_size"));
+    set(&mut d.buffer_count, int(call, "@buffer_count"));
+    set(&mut d.max_transfer_size, int(call, "@max_transfer_size"));
     set(&mut d.threshold_min, int(call, "@restore_threshold"));
+    set(&mut d.threshold_alert, int(call, "@threshold_alert"));
+    set(&mut d.alert_enabled, int(call, "@threshold_alert_enabled").map(|v| v == 1));
     set(&mut d.history_min, int(call, "@history_retention_period"));
     Ok(vec![])
 }
@@ -219,5 +224,9 @@ fn change_primary(w: &mut World, server: usize, call: &Call) -> Result<Outputs, 
     set(&mut p.backup_share, text(call, "@backup_share"));
     set(&mut p.retention_min, int(call, "@backup_retention_period"));
     set(&mut p.threshold_min, int(call, "@backup_threshold"));
+    set(&mut p.threshold_alert, int(call, "@threshold_alert"));
+    set(&mut p.alert_enabled, int(call, "@threshold_alert_enabled").map(|v| v == 1));
+    set(&mut p.history_min, int(call, "@history_retention_period"));
+    set(&mut p.compression, int(call, "@backup_compression").and_then(|v| u8::try_from(v).ok()));
     Ok(vec![])
 }

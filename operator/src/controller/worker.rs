@@ -104,6 +104,9 @@ impl Worker {
         let far = Bounded::new(RealFarEnd::start(ends), self.context.limits.clone());
         // Most pools will turn out to be as declared: what looks open is not kept before something is to be done.
         far.rest().await;
+        if let Some(weakened) = &pool.weakened {
+            tracing::warn!("{weakened}");
+        }
         let mut current = Arc::clone(declared);
         loop {
             if current.object.suspended {

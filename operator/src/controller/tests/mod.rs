@@ -205,3 +205,33 @@ async fn pools_do_not_wait_for_each_other() {
     assert!(led.context.metrics.text().contains("pchat_pools 9"), "{}", led.context.metrics.text());
     led.stop().await;
 }
+
+#[tokio::test]
+async fn a_refused_login_is_tried_again_at_once_when_a_person_wants_it_and_for_nothing_else() {
+    use futures::FutureExt as _;
+    let server = Server::default();
+    with_secrets(&server);
+    server.pool("chat", "u1", &refusing());
+    let led = lead(&server);
+    told(&server, "chat", "BackupUnreachable").await;
+    let brakes = &led.context.options.here.brakes;
+    let brake = brakes.of("sql 127.0.0.1 Port(1)", "pchat-operator", b"a long one");
+    let lifted = || brake.leave().now_or_never().is_some_and(|leave| leave.is_ok());
+    assert!(lifted());
+    brake.refused("It is refused.");
+
+    // Told anew, and the same as before.
+    with_secrets(&server);
+    server.annotate("chat", &json!({"persistentchat.io/suspend": "false"}));
+    silence(&server).await;
+    assert!(!lifted());
+
+    server.annotate("chat", &json!({"persistentchat.io/reconcile-at": "now"}));
+    server.until("the annotation", |_| lifted()).await;
+    brake.refused("It is refused.");
+    let mut spec = refusing();
+    spec["silentFor"] = json!("2m");
+    server.pool("chat", "u1", &spec);
+    server.until("another manifest", |_| lifted()).await;
+    led.stop().await;
+}

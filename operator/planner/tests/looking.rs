@@ -23,6 +23,8 @@ fn a_share_that_hangs_holds_up_the_recovery_and_not_what_lies_in_the_copy_folder
     assert!(matches!(action(&case.plan()), Some(Action::ApplyLogs { .. })), "{:?}", case.plan().next);
     case = case.applied();
     waits_for(&case.plan(), "is being listed");
+    let applied = case.plan().steps.into_iter().find(|step| step.id == StepId::ApplyLogs).unwrap();
+    assert_ne!(applied.state, StepState::Done, "{}", applied.why);
     case.files().share = known(vec![name(0)]);
     assert!(matches!(action(&case.plan()), Some(Action::RecoverDatabase { .. })));
 }
@@ -118,4 +120,28 @@ fn a_wait_for_a_listing_ends_when_patience_does() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_mirror_is_neither_built_nor_called_healthy_before_its_other_end_was_looked_at() {
+    let served = || {
+        Case::disaster().owned().applied().vouched(300).pool_is(PoolState::FailedOver).with(|c| {
+            let servers = c.pool.backup.active_servers.clone();
+            for host in &servers {
+                let (program, login) = ("chat".into(), "x".into());
+                c.b().sessions.push(Session { id: 60, host: host.clone(), program, login });
+            }
+            c.facts.shell.replicated = known(servers.iter().map(|s| (s.clone(), true)).collect());
+            c.facts.shell.servers =
+                known(Servers { identity: "1".into(), active: servers, inactive: Vec::new() });
+        })
+    };
+    assert!(
+        matches!(action(&served().plan()), Some(Action::EstablishMirror { .. })),
+        "{:?}",
+        served().plan()
+    );
+    let asked = |c: &mut Case| drop(c.facts.instances.insert(BM, being_asked(990)));
+    waits_for(&served().with(asked).plan(), "sql-ks2");
+    waits_for(&served().with(asked).with(|c| c.db().mirroring = on(Role::Principal)).plan(), "sql-ks2");
 }

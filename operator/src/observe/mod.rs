@@ -8,6 +8,7 @@ pub mod background;
 pub mod backups;
 mod growth;
 pub mod headers;
+mod home;
 mod lookers;
 pub mod probe;
 pub mod state;
@@ -19,23 +20,20 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use pchat_planner::facts::{
-    Backups, Contact, Fact, Facts, InstanceFacts, InstanceState, Secondary, ShellFacts,
-};
+use pchat_planner::facts::{Backups, Contact, Fact, Facts, InstanceFacts, ShellFacts};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::background::{Attention, Background, Pace};
-use self::backups::{Place, Twins, Wanted, Which, both};
+use self::backups::{Place, Twins, Which, both};
 use self::growth::Growth;
+use self::home::Home;
 use self::lookers::{Instance, PlaceLooks, PlaceSeen, ShellLooks, same_instance};
-use self::probe::{Look, Series, look};
+use self::probe::Series;
 use crate::far_end::Freshness;
 use crate::powershell::Shell;
 use crate::powershell::look::{Memory as ShellMemory, Part};
-use crate::sql::connection::Connection;
 use crate::sql::target::{Deadlines, Target};
 
 /// The instance on which a forced failover happens.
@@ -84,40 +82,8 @@ impl Clock {
 /// For so long a pass waits for looks that are under way, before it goes on with what is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The same for the backup instance, without which there is nothing to go on with.
-const HOME_PATIENCE: Duration = Duration::from_secs(5);
-
 /// No look takes longer: each has deadlines of its own.
 const LONGEST: Duration = Duration::from_secs(3600);
-
-#[derive(Default)]
-struct Home {
-    connection: Option<Connection>,
-    series: Series,
-    clock: Option<Clock>,
-    latest: Option<InstanceFacts>,
-}
-
-/// What a look at the backup instance needs, so that it goes on when a pass does not wait for it any longer.
-#[derive(Clone)]
-struct HomeLook {
-    ends: Arc<Ends>,
-    home: Arc<Mutex<Home>>,
-    wanted: watch::Sender<Option<Wanted>>,
-    attention: Attention,
-}
-
-/// A look at the backup instance that is under way.
-struct Asking {
-    since: Timestamp,
-    task: JoinHandle<InstanceFacts>,
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 /// What was demanded so far. What is older is not there.
 #[derive(Default)]
@@ -139,8 +105,7 @@ struct Together {
 /// Looks at everything, again and again.
 pub struct Observer {
     ends: Arc<Ends>,
-    home: HomeLook,
-    asking: Mutex<Option<Asking>>,
+    home: Home,
     others: BTreeMap<InstanceId, Background<InstanceFacts>>,
     share: Background<Option<PlaceSeen>>,
     folder: Background<Option<PlaceSeen>>,
@@ -181,8 +146,7 @@ impl Observer {
         let (shell_part, part) = watch::channel(Part::All);
         let shell = ShellLooks { ends: Arc::clone(&ends), memory: Arc::clone(&shell_memory), part };
         let shell_pace = Pace { least: Duration::from_millis(100), most: SHELL, rest: Some(SHELL) };
-        let home =
-            HomeLook { ends: Arc::clone(&ends), home: Arc::default(), wanted, attention: attention.clone() };
+        let home = Home::new(&ends, wanted, &attention);
         Observer {
             share: place(Which::Share),
             folder: place(Which::Folder),
@@ -191,7 +155,6 @@ impl Observer {
             shell_part,
             shell_memory,
             home,
-            asking: Mutex::default(),
             ends,
             others,
             attention,
@@ -303,7 +266,7 @@ impl Observer {
     /// Returns when something has changed since the latest pass, at the latest after `at_most`.
     pub async fn news(&self, at_most: Duration) {
         self.rouse();
-        let before = self.home.home.lock().await.latest.clone();
+        let before = self.home.known().lock().await.latest.clone();
         let heard = self.heard.load(Ordering::Relaxed);
         let mut news = self.attention.news.subscribe();
         let changes = async {
@@ -313,12 +276,11 @@ impl Observer {
                     _ = news.wait_for(|count| *count != heard) => return,
                     () = sleep(pause) => {}
                 }
-                if let Some(asking) = self.asking.lock().await.as_ref() {
+                match self.home.left_over().await {
                     // Its answer is for the next pass.
-                    if asking.task.is_finished() {
-                        return;
-                    }
-                    continue;
+                    Some(true) => return,
+                    Some(false) => continue,
+                    None => {}
                 }
                 let now = self.look_home().await;
                 if !before.as_ref().is_some_and(|b| same_instance(b, &now)) {
@@ -334,7 +296,7 @@ impl Observer {
     /// left open is closed. The shell's session stays, without a connection.
     pub async fn rest(&self) {
         self.attention.rest.send_replace(true);
-        self.home.home.lock().await.connection = None;
+        self.home.known().lock().await.connection = None;
     }
 
     /// Ends the rest.
@@ -351,7 +313,7 @@ impl Observer {
 
     /// The far end's clock, once it was heard.
     pub async fn clock(&self) -> Option<Clock> {
-        self.home.home.lock().await.clock
+        self.home.known().lock().await.clock
     }
 
     /// Names by which a silent instance may be registered as a monitor server.
@@ -373,26 +335,13 @@ impl Observer {
         names
     }
 
-    /// The backup instance's state, read now. A look that takes long goes on, and the next pass has it.
     async fn look_home(&self) -> InstanceFacts {
-        let mut slot = self.asking.lock().await;
-        let asking = slot.get_or_insert_with(|| Asking {
-            since: Timestamp::now(),
-            task: tokio::spawn(Box::pin(self.home.clone().look())),
-        });
-        let since = asking.since;
-        match timeout(HOME_PATIENCE, &mut asking.task).await {
-            Ok(seen) => {
-                *slot = None;
-                seen.unwrap_or_else(|_| self.being_asked(HOME, since))
-            }
-            Err(_) => self.being_asked(HOME, since),
-        }
+        self.home.look().await.unwrap_or_else(|since| self.being_asked(HOME, since))
     }
 
     /// What was asked of the backup instance before now is of no interest: something is being done there.
     pub async fn forget_home(&self) {
-        *self.asking.lock().await = None;
+        self.home.forget().await;
     }
 
     async fn backups(&self, home: &InstanceFacts, since: Option<Timestamp>, until: Instant) -> Fact<Backups> {
@@ -401,7 +350,7 @@ impl Observer {
         if let Some((_, since)) = home.state.pending() {
             return Fact::Pending { source, since };
         }
-        let wanted = self.home.wanted.borrow().clone().filter(|_| home.state.value().is_some());
+        let wanted = self.home.wanted().filter(|_| home.state.value().is_some());
         let Some(wanted) = wanted else {
             let why = match home.state.why() {
                 Some(why) => why.to_owned(),
@@ -453,67 +402,4 @@ impl Observer {
         let looked = when.into_iter().flatten().min();
         Fact::Known { value, source, at: looked.unwrap_or(begun[0].min(begun[1])) }
     }
-}
-
-impl HomeLook {
-    async fn look(self) -> InstanceFacts {
-        let mut home = self.home.lock().await;
-        let home = &mut *home;
-        let at = Timestamp::now();
-        let Some(target) = self.ends.targets.get(&HOME) else {
-            let why = "the backup instance is not declared".to_owned();
-            let state = Fact::Unknown { why: why.clone(), source: "manifest".into(), at };
-            let contact = Contact::Unusable { detail: why };
-            return InstanceFacts { contact, at, login: String::new(), state };
-        };
-        let seen = look(target, &self.ends.pool.database, &self.ends.deadlines, &mut home.connection).await;
-        if let Look::Read(read) = &seen {
-            home.clock = Some(Clock { told: read.state.clock, heard: Instant::now() });
-            let wanted = wanted(&self.ends.pool, &read.state);
-            self.wanted.send_if_modified(|w| {
-                let other = *w != wanted;
-                *w = wanted;
-                other
-            });
-        }
-        let facts = home.series.take(at, &seen, target);
-        home.latest = Some(facts.clone());
-        if *self.attention.rest.borrow() {
-            home.connection = None;
-        }
-        facts
-    }
-}
-
-fn base_name(path: &str) -> String {
-    path.rsplit(['\\', '/']).next().unwrap_or_default().to_lowercase()
-}
-
-/// Where to look, in the planner's order: discovered, else recorded in the open transition, else declared.
-fn wanted(pool: &Pool, state: &InstanceState) -> Option<Wanted> {
-    let open = state.journal.transition.as_ref().filter(|t| t.is_open());
-    let evidence = open.and_then(|t| t.evidence.as_ref());
-    let discovered = state.secondary.as_ref().and_then(Secondary::source);
-    let certain = discovered.is_some();
-    let source =
-        discovered.or_else(|| evidence.map(|e| e.source.clone())).or_else(|| pool.log_source.clone())?;
-    let restored = state.database.as_ref().and_then(|d| d.last_restored.as_ref()).map(|r| r.file.as_str());
-    let mut known = BTreeSet::new();
-    if let Some(s) = &state.secondary {
-        known.extend([&s.last_copied, &s.last_restored].into_iter().flatten().map(|f| base_name(f)));
-    }
-    if let Some(e) = evidence {
-        known.extend([&e.last_copied, &e.last_restored].into_iter().flatten().map(|f| base_name(f)));
-    }
-    if !certain {
-        known.extend(restored.map(base_name));
-    }
-    known.retain(|name| !name.is_empty());
-    Some(Wanted {
-        source,
-        folder_may_be_empty: certain && known.is_empty(),
-        database: pool.database.clone(),
-        known,
-        last_restored: restored.map(str::to_owned),
-    })
 }

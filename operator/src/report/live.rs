@@ -50,7 +50,7 @@ impl Live {
         }
     }
 
-    /// The first look may take as long as a dead server's deadline.
+    /// The first plan comes within seconds; a backup instance that hangs is waited for longer.
     pub fn looking(&self, pool: &Pool) {
         let text = format!("  {} Looking at the servers of {}.", self.paint.busy("…"), pool.fqdn);
         self.below(&mut self.inner(), Some(text));

@@ -190,11 +190,6 @@ impl Record {
         self.int(column)?.ok_or_else(|| null(column))
     }
 
-    /// As `bit`, with NULL as an error.
-    pub fn need_bit(&self, column: &str) -> Result<bool, Misread> {
-        self.bit(column)?.ok_or_else(|| null(column))
-    }
-
     /// As `guid`, with NULL as an error.
     pub fn need_guid(&self, column: &str) -> Result<Uuid, Misread> {
         self.guid(column)?.ok_or_else(|| null(column))

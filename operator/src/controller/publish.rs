@@ -286,3 +286,20 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_can_not_be_written_for_days_leave_the_newest() {
+        let mut waiting = VecDeque::new();
+        for n in 0..EVENTS + 3 {
+            let (reason, action) = ("LogChainGap".into(), "ApplyLogs".into());
+            remember(&mut waiting, Change { kind: Kind::Warning, reason, action, note: n.to_string() });
+        }
+        assert_eq!(waiting.len(), EVENTS);
+        assert_eq!(waiting.front().map(|change| change.note.as_str()), Some("3"));
+        assert_eq!(waiting.back().map(|change| change.note.clone()), Some((EVENTS + 2).to_string()));
+    }
+}

@@ -18,4 +18,5 @@ mod order;
 mod other_side;
 mod outside;
 mod prefixes;
+mod readiness;
 mod times;

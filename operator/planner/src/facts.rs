@@ -161,10 +161,42 @@ pub struct InstanceState {
     pub sessions: Vec<Session>,
     /// A restore or backup of the database that is running now.
     pub restore: Option<RunningRestore>,
+    /// Whether SQL Server Agent runs.
+    pub agent: Agent,
+    /// The endpoint through which databases are mirrored.
+    pub endpoint: Endpoint,
     /// Owner and transition.
     pub journal: Journal,
     /// What could not be read in the journal (foreign or damaged text), if anything.
     pub journal_damage: Option<String>,
+}
+
+/// SQL Server Agent, without which no job of log shipping runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Agent {
+    /// It has sessions of its own.
+    Runs,
+    /// It has none.
+    Stopped,
+    /// An Express edition has none.
+    NotOffered,
+    /// The login may not see the sessions of others, or the server did not tell.
+    Unknown,
+}
+
+/// `sys.database_mirroring_endpoints`: an instance has at most one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// It listens, for a partner.
+    Started(String),
+    /// It does not: its name, and its state as the server words it.
+    NotStarted(String, String),
+    /// It takes no partner, only the witness's part.
+    WitnessOnly(String),
+    /// There is none.
+    Missing,
+    /// The login may not see it, or the server did not tell.
+    Unknown,
 }
 
 /// `sys.databases.state`.
@@ -330,6 +362,8 @@ pub struct Job {
     pub enabled: Option<bool>,
     /// Whether it runs now.
     pub running: bool,
+    /// Since when, if it does and the server tells.
+    pub since: Option<Timestamp>,
     /// Outcome of its last finished run, if any: when it ended, and the error if it failed.
     pub last_run: Option<(Timestamp, Result<(), String>)>,
 }
@@ -545,6 +579,10 @@ pub struct ShellFacts {
     pub replicated: Fact<BTreeMap<String, bool>>,
     /// Whether the Central Management Store can be written; `Err` says why not.
     pub store_writable: Fact<Result<(), String>>,
+    /// Whether the endpoint offers a cmdlet; one that is not in it was not asked about, or the answer proved nothing.
+    pub cmdlets: BTreeMap<String, bool>,
+    /// The pools that the shell knows, if it was asked and the declared one is not among them.
+    pub other_pools: Option<Vec<String>>,
 }
 
 /// Everything observed in one pass.

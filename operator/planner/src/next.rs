@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::copy::{self, Copy};
-use crate::facts::{Contact, Facts, InstanceState, PoolState};
+use crate::facts::{Contact, Database, Facts, InstanceState, PoolState};
 use crate::journal::{Phase, Run, Transition};
 use crate::ownership::{LAPSE, Ownership};
 use crate::plan::{Action, Direction, Loss, Next, Plan, Reason, Step, StepId, StepState};
@@ -14,7 +14,7 @@ use crate::policy::{Decision, Evidence, Row, Stage, TABLE};
 use crate::pool::{InstanceId, Partner, Pool, Side};
 use crate::service::{Mirror, Servers};
 use crate::words::{after, instance};
-use crate::{looking, steps, stops, telling};
+use crate::{looking, readiness, steps, stops, telling};
 
 /// The instance that everything happens on, and where the journal stands.
 pub(crate) const BACKUP: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
@@ -71,13 +71,23 @@ fn rule(next: &Next) -> Reason {
     }
 }
 
-/// The backup instance must be there to be judged at all.
+/// The evidence, where there is a copy to be judged.
 fn survey<'a>(
     pool: &'a Pool,
     facts: &'a Facts,
     run: &'a Run,
     now: Timestamp,
 ) -> Result<Evidence<'a>, Box<Next>> {
+    let (state, db) = home(pool, facts, now)?;
+    Ok(Evidence::gather(pool, facts, run, now, state, db))
+}
+
+/// The backup instance with its copy. It must be there to be judged at all.
+pub(crate) fn home<'a>(
+    pool: &Pool,
+    facts: &'a Facts,
+    now: Timestamp,
+) -> Result<(&'a InstanceState, &'a Database), Box<Next>> {
     let blocked = |stop| Err(Box::new(Next::Blocked(stop)));
     let here = instance(pool, BACKUP);
     let found = facts.instances.get(&BACKUP);
@@ -104,7 +114,7 @@ fn survey<'a>(
         return blocked(stops::journal_damaged(&here, &pool.database, damage));
     }
     match &state.database {
-        Some(db) => Ok(Evidence::gather(pool, facts, run, now, state, db)),
+        Some(db) => Ok((state, db)),
         None => blocked(stops::database_missing(&here, &pool.database)),
     }
 }
@@ -176,6 +186,9 @@ impl Planner<'_> {
                 && let Some(jobs) = s.jobs_gone()
             {
                 out.push((Reason::LogShippingIncomplete, stops::jobs_gone(e, jobs)));
+            }
+            if e.copy == Copy::Restoring {
+                out.extend(readiness::warnings(e.pool, e.facts, e.now));
             }
         }
         if e.copy.is_recovered()

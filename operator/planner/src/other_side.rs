@@ -176,16 +176,7 @@ impl OtherSide {
             }
             return true;
         }
-        let word = match db.state {
-            DatabaseState::Suspect => "SUSPECT",
-            DatabaseState::RecoveryPending => "RECOVERY_PENDING",
-            DatabaseState::Emergency => "EMERGENCY",
-            DatabaseState::Recovering => "RECOVERING",
-            DatabaseState::Restoring => "RESTORING",
-            DatabaseState::Offline => "OFFLINE",
-            DatabaseState::Online => "in STANDBY",
-            DatabaseState::Unknown => "in a state that the server does not tell",
-        };
+        let word = crate::words::state_word(db);
         match db.state {
             DatabaseState::Suspect | DatabaseState::RecoveryPending | DatabaseState::Emergency => {
                 seen.push(format!("{mgc} on {name} is {word}"));

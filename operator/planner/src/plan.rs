@@ -253,11 +253,25 @@ pub enum Reason {
     EncryptionWeakened,
     /// Something that it depends on was not looked at yet.
     Looking,
+    /// The management shell knows no such pool.
+    PoolUnknown,
+    /// The management shell does not offer a cmdlet that a failover needs.
+    CmdletMissing,
+    /// A declared chat server is not in the topology.
+    ChatServersUnknown,
+    /// SQL Server Agent does not run where log shipping needs it.
+    AgentStopped,
+    /// A job of log shipping is disabled, has failed or hangs; or there is none.
+    LogShippingUnhealthy,
+    /// A database of that name stands where the mirror is to be.
+    MirrorLeftover,
+    /// An instance has no endpoint for mirroring that is started.
+    MirrorEndpointUnusable,
 }
 
 impl Reason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Reason; 31] = [
+    pub const ALL: [Reason; 38] = [
         Reason::PlannedSwitchoverNeeded,
         Reason::MirrorHoldsCommits,
         Reason::PrimaryDamaged,
@@ -289,6 +303,13 @@ impl Reason {
         Reason::LogShippingIncomplete,
         Reason::EncryptionWeakened,
         Reason::Looking,
+        Reason::PoolUnknown,
+        Reason::CmdletMissing,
+        Reason::ChatServersUnknown,
+        Reason::AgentStopped,
+        Reason::LogShippingUnhealthy,
+        Reason::MirrorLeftover,
+        Reason::MirrorEndpointUnusable,
     ];
 }
 

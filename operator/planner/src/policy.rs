@@ -20,7 +20,7 @@ use crate::ownership::{self, Ownership};
 use crate::plan::{Hazard, Loss, Reason};
 use crate::pool::{LogSource, Pool, Side};
 use crate::times::{self, Times};
-use crate::{hazards, life, loss, words};
+use crate::{hazards, life, loss, readiness, words};
 
 /// When a row is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +113,15 @@ pub static TABLE: &[Row] = &[
     Row { id: "loss-above-limit", stage: Stage::Recovery, decision: Stop(Reason::LossAboveLimit),
           evidence: "loss above maxDataLossMinutes, or unknown while it is set",
           applies: |e| e.stands(Reason::LossAboveLimit) },
+    Row { id: "pool-unknown", stage: Stage::Recovery, decision: Stop(Reason::PoolUnknown),
+          evidence: "the management shell answers and knows no such pool",
+          applies: |e| e.stands(Reason::PoolUnknown) },
+    Row { id: "cmdlet-missing", stage: Stage::Recovery, decision: Stop(Reason::CmdletMissing),
+          evidence: "the management shell answers and does not offer a cmdlet without which nobody is served",
+          applies: |e| e.stands(Reason::CmdletMissing) },
+    Row { id: "chat-servers-unknown", stage: Stage::Recovery, decision: Stop(Reason::ChatServersUnknown),
+          evidence: "the topology does not know a chat server that is declared for the backup side",
+          applies: |e| e.stands(Reason::ChatServersUnknown) },
     Row { id: "chain-complete", stage: Stage::Recovery, decision: Go,
           evidence: "chain complete to the last file",
           applies: |e| e.course().is_some_and(|c| c.known_end() && c.torn.is_empty()) },
@@ -289,6 +298,9 @@ impl<'a> Evidence<'a> {
             return set;
         }
         set.extend(self.other.hazards.iter().cloned());
+        if self.copy == Copy::Restoring {
+            set.extend(readiness::hazards(self.pool, self.facts, self.now));
+        }
         let at = copy::fork_point(self.db);
         let here = words::instance(self.pool, crate::next::BACKUP);
         if let Copy::Unproved(why) = &self.copy {

@@ -251,7 +251,7 @@ pub(crate) fn bracketed(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("N'{}'", text.replace('\'', "''"))
 }
 

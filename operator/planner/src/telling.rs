@@ -8,6 +8,7 @@ use crate::other_side::least_looks;
 use crate::ownership::Ownership;
 use crate::plan::{Reason, Step, StepId, StepState, Stop};
 use crate::policy::{Decision, Evidence, Row};
+use crate::readiness;
 use crate::stops::{bracketed, stop};
 use crate::words::{count, duration, instance, list, time};
 
@@ -49,9 +50,9 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
             "Log shipping of {db} on {here} is gone, and neither the journal nor the manifest says where its files are."
         ),
         _ => {
-            let same: Vec<&str> =
-                e.hazards.iter().filter(|h| h.reason == reason).map(|h| h.sentence.as_str()).collect();
-            format!("{}.", capital(&same.join(". ")))
+            let same: Vec<String> =
+                e.hazards.iter().filter(|h| h.reason == reason).map(|h| capital(&h.sentence)).collect();
+            format!("{}.", same.join(". "))
         }
     };
     let nothing = match e.open {
@@ -84,7 +85,7 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
         Reason::BackupsUnknown => "Make share and folder readable for the SQL Server service account: the run goes on by itself.".into(),
         Reason::LogShippingSourceUnknown => "Declare logShipping.share and logShipping.folder; the run goes on by itself.".into(),
         Reason::LossAboveLimit => "Nothing brings back what was not shipped.".into(),
-        _ => String::new(),
+        _ => readiness::remedy(e.pool, reason).unwrap_or_default(),
     };
     if approvable {
         let others: Vec<&str> =
@@ -123,7 +124,9 @@ fn capital(text: &str) -> String {
             if text.starts_with("how ")
                 || text.starts_with("a ")
                 || text.starts_with("up ")
-                || text.starts_with("log ") =>
+                || text.starts_with("log ")
+                || text.starts_with("the ")
+                || text.starts_with("chat ") =>
         {
             c.to_uppercase().chain(chars).collect()
         }

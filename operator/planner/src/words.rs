@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
+use crate::facts::{Database, DatabaseState};
 use crate::pool::{InstanceId, Pool};
 
 /// `a` later by `d`; the end of time where that does not exist.
@@ -34,6 +35,21 @@ pub(crate) fn instance(pool: &Pool, id: InstanceId) -> String {
     match pool.instance(id) {
         Some(i) => i.to_string(),
         None => format!("the {} side's undeclared mirror", id.side),
+    }
+}
+
+/// The state of a database, as the server words it.
+pub(crate) fn state_word(db: &Database) -> &'static str {
+    match db.state {
+        DatabaseState::Online if db.in_standby() => "in STANDBY",
+        DatabaseState::Online => "ONLINE",
+        DatabaseState::Restoring => "RESTORING",
+        DatabaseState::Recovering => "RECOVERING",
+        DatabaseState::RecoveryPending => "RECOVERY_PENDING",
+        DatabaseState::Suspect => "SUSPECT",
+        DatabaseState::Emergency => "in EMERGENCY",
+        DatabaseState::Offline => "OFFLINE",
+        DatabaseState::Unknown => "in a state that the server does not tell",
     }
 }
 

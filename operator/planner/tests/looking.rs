@@ -71,6 +71,8 @@ fn the_database_part_never_waits_for_the_shell_and_the_shells_part_does() {
             servers: pending(800),
             replicated: pending(800),
             store_writable: pending(800),
+            cmdlets: Default::default(),
+            other_pools: None,
         };
     };
     let case = Case::disaster().with(hanging);

@@ -221,6 +221,42 @@ fn fixtures() -> Vec<Fixture> {
                 }),
             ],
         ),
+        f(
+            "pool-unknown",
+            Case::disaster().owned().applied().with(|c| {
+                c.facts.shell.pool_state = unknown("the shell knows no such pool");
+                c.facts.shell.other_pools = Some(vec![]);
+            }),
+            vec![
+                ("approved", approve),
+                ("the shell can't be asked any more", |c| {
+                    c.facts.shell.contact = Contact::Unusable { detail: "it is restarted".into() };
+                }),
+            ],
+        ),
+        f(
+            "cmdlet-missing",
+            Case::disaster().owned().applied().with(|c| {
+                c.facts.shell.cmdlets.insert("Set-CsPersistentChatState".into(), false);
+            }),
+            vec![
+                ("approved", approve),
+                ("offered", |c| {
+                    c.facts.shell.cmdlets.insert("Set-CsPersistentChatState".into(), true);
+                }),
+            ],
+        ),
+        f(
+            "chat-servers-unknown",
+            Case::disaster()
+                .owned()
+                .applied()
+                .with(|c| c.pool.backup.active_servers = vec!["pc-ks9.contoso.com".into()]),
+            vec![
+                ("approved", approve),
+                ("corrected", |c| c.pool.backup.active_servers = vec!["pc-ks1.contoso.com".into()]),
+            ],
+        ),
         f("chain-complete", Case::disaster().owned().applied(), vec![]),
         f(
             "torn-last",

@@ -118,16 +118,15 @@ async fn look<F: FarEnd>(
     record.ended = Some(report::words::millis(now));
     let view = View { pool, facts: Some(&facts), plan: Some(&plan), record: &record, now };
     let paint = paint();
+    let outlook = pchat_planner::outlook(pool, &facts, identity.run(), now);
     match (output, command) {
-        (Output::Human, "observe") => {
-            // What a change of the field would meet now, asked of the same planner.
-            let mut turned = pool.clone();
-            turned.active = pool.active.other();
-            let readiness = pchat_planner::plan(&turned, &facts, identity.run(), now);
-            print(&report::observed(&view, &readiness, paint));
+        (Output::Human, "observe") => print(&report::observed(&view, &outlook, paint)),
+        (Output::Human, _) => print(&report::planned(&view, &outlook, paint)),
+        _ => {
+            let mut document = report::document(command, "Looked", Exit::Done as u8, &view, None);
+            document.failover_ready = Some(report::outlook::document(pool, &outlook));
+            print_document(output, &document);
         }
-        (Output::Human, _) => print(&report::planned(&view, paint)),
-        _ => print_document(output, &report::document(command, "Looked", Exit::Done as u8, &view, None)),
     }
     Exit::Done
 }

@@ -139,5 +139,7 @@ impl Looker for ShellLooks {
             && same(&a.servers, &b.servers)
             && same(&a.replicated, &b.replicated)
             && same(&a.store_writable, &b.store_writable)
+            && a.cmdlets == b.cmdlets
+            && a.other_pools == b.other_pools
     }
 }

@@ -278,6 +278,8 @@ mod tests {
             ships_logs: false,
             sessions: Vec::new(),
             restore: None,
+            agent: pchat_planner::facts::Agent::Unknown,
+            endpoint: pchat_planner::facts::Endpoint::Unknown,
             journal: pchat_planner::journal::Journal::default(),
             journal_damage: None,
         };

@@ -6,8 +6,8 @@
 use jiff::tz::Offset;
 use jiff::{Timestamp, civil};
 use pchat_planner::facts::{
-    Database, DatabaseState, InstanceState, Job, Mirroring, MirroringState, Recovered, RestoredBackup, Role,
-    RunningRestore, Secondary, Session, UserAccess,
+    Agent, Database, DatabaseState, Endpoint, InstanceState, Job, Mirroring, MirroringState, Recovered,
+    RestoredBackup, Role, RunningRestore, Secondary, Session, UserAccess,
 };
 use pchat_planner::journal::{Journal, Owner, Transition};
 use pchat_planner::lsn::{Fork, Position};
@@ -57,6 +57,9 @@ pub fn read(answer: &Answer, asked: &str) -> Result<Read, Misread> {
         .filter(|s| !restore.as_ref().is_some_and(|r| s.id == r.session && s.id != 0))
         .collect();
     let (journal, journal_damage) = journal(set("property")?);
+    let around = set("agent_sessions")?.rows().first();
+    let agent = around.map_or(Agent::Unknown, agent);
+    let endpoint = endpoint(set("endpoint_name")?, around);
 
     Ok(Read {
         state: InstanceState {
@@ -69,6 +72,8 @@ pub fn read(answer: &Answer, asked: &str) -> Result<Read, Misread> {
             ships_logs,
             sessions,
             restore,
+            agent,
+            endpoint,
             journal,
             journal_damage,
         },
@@ -225,8 +230,8 @@ fn secondary(row: &Record, jobs: &[Job]) -> Secondary {
 fn job(row: &Record, zone: Offset) -> Option<Job> {
     let time = |column| if_told(row.local_time(column, zone));
     let stopped = time("stop_execution_date");
-    let running =
-        stopped.is_none() && (time("start_execution_date").is_some() || time("run_requested_date").is_some());
+    let since = time("start_execution_date").or_else(|| time("run_requested_date"));
+    let running = stopped.is_none() && since.is_some();
     let ended = stopped.or_else(|| ended(row, zone));
     // 5 is "unknown": it has not run, or Agent was not there to see the end.
     let outcome = match if_told(row.int("last_run_outcome")) {
@@ -244,6 +249,7 @@ fn job(row: &Record, zone: Offset) -> Option<Job> {
         name: if_told(row.text("name")).unwrap_or_else(|| format!("job {id}")),
         enabled: if_told(row.bit("enabled")),
         running,
+        since: since.filter(|_| running),
         last_run: ended.zip(outcome),
     })
 }
@@ -277,6 +283,39 @@ fn running(row: &Record) -> RunningRestore {
         session: id(row, "restoring_session"),
         command: if_told(row.text("command")).unwrap_or_else(|| "RESTORE or BACKUP".to_owned()),
         percent: u8::try_from(percent).unwrap_or(100),
+    }
+}
+
+/// What cannot be seen for lack of a right looks like what is not there: only who has the right is told that there is none.
+fn agent(row: &Record) -> Agent {
+    /// `SERVERPROPERTY('EngineEdition')` of an Express edition.
+    const EXPRESS: i64 = 4;
+    let number = |column| if_told(row.int(column));
+    match (number("agent_sessions"), number("engine_edition"), number("sees_sessions")) {
+        (Some(sessions), ..) if sessions > 0 => Agent::Runs,
+        (_, Some(EXPRESS), _) => Agent::NotOffered,
+        (Some(_), _, Some(1)) => Agent::Stopped,
+        _ => Agent::Unknown,
+    }
+}
+
+fn endpoint(set: &Set, around: Option<&Record>) -> Endpoint {
+    /// `sys.database_mirroring_endpoints.role`: witness, and no partner.
+    const WITNESS: i64 = 2;
+    let Some(row) = set.rows().first() else {
+        let seen = around.and_then(|row| if_told(row.int("sees_endpoints")));
+        return if seen == Some(1) { Endpoint::Missing } else { Endpoint::Unknown };
+    };
+    let name = if_told(row.text("endpoint_name")).unwrap_or_default();
+    match (if_told(row.int("endpoint_state")), if_told(row.int("endpoint_role"))) {
+        (Some(0), Some(WITNESS)) => Endpoint::WitnessOnly(name),
+        (Some(0), Some(_)) => Endpoint::Started(name),
+        (Some(0), None) | (None, _) => Endpoint::Unknown,
+        (Some(other), _) => {
+            let state =
+                if_told(row.text("endpoint_state_desc")).unwrap_or_else(|| format!("in state {other}"));
+            Endpoint::NotStarted(name, state)
+        }
     }
 }
 

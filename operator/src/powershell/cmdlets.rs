@@ -56,6 +56,18 @@ pub fn set_active(identity: &str, servers: &[String]) -> Command {
         .with("Confirm", Value::Bool(false))
 }
 
+/// Goes through setting the servers that are active already, without writing.
+pub fn try_active(identity: &str, servers: &[String]) -> Command {
+    set_active(identity, servers).with("WhatIf", Value::Bool(true))
+}
+
+/// Lists those of these commands that the session offers. Which are not there is told by what is missing in the list.
+pub fn find(names: &[&str]) -> Command {
+    Command::new("Get-Command")
+        .with("Name", Value::array(names.iter().map(|name| text(name)).collect()))
+        .with("ErrorAction", text("SilentlyContinue"))
+}
+
 /// Whether every replica, or that of one server, is up to date.
 pub fn replication(server: Option<&str>) -> Command {
     let command = Command::new("Get-CsManagementStoreReplicationStatus");

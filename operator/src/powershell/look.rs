@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pchat_planner::facts::{Contact, Fact, PoolState, Servers, ShellFacts};
 use pchat_planner::pool::Pool;
+use pchat_planner::readiness::{NEEDED, SEEDS_MIRROR};
 use pchat_psrp::{Command, Outcome, Session, Value};
 use tokio::time::Instant;
 
@@ -35,6 +36,8 @@ pub enum Part {
 pub struct Memory {
     series: Series,
     session: Option<(Session, Instant)>,
+    /// What that session offers, once it was asked: that is settled when it is opened.
+    offered: Option<BTreeMap<String, bool>>,
     /// The latest facts, and when the last look at everything ended.
     last: Option<(ShellFacts, Instant)>,
 }
@@ -78,6 +81,7 @@ impl Shell {
         {
             return facts;
         }
+        memory.offered = None;
         let opened = self.open(deadlines.connect, deadlines.cmdlet).await;
         let trouble = match opened {
             Ok(session) => {
@@ -110,7 +114,17 @@ impl Shell {
         tell: &Tell<'_, ShellFacts>,
     ) -> Option<ShellFacts> {
         let begun = Instant::now();
-        let mut asking = Asking { session: &mut session, deadlines, at, shell: self, broken: false };
+        let offered = memory.offered.take();
+        let mut settled = offered.is_some();
+        let mut asking = Asking {
+            session: &mut session,
+            deadlines,
+            at,
+            shell: self,
+            offered: offered.unwrap_or_default(),
+            other_pools: None,
+            broken: false,
+        };
         // What an earlier look told stands, with its time, until this one tells it anew.
         let (mut facts, mut whole) = match memory.last.take() {
             Some((facts, whole)) if part != Part::All && whole.elapsed() < WHOLE_EVERY => {
@@ -122,6 +136,7 @@ impl Shell {
         facts.contact = Contact::Answers;
         if whole.is_none() || part == Part::PoolState {
             facts.pool_state = asking.pool_state(pool).await;
+            facts.other_pools = asking.other_pools.take();
             if asking.broken {
                 // A session may have died while it was kept. One that says nothing for so long hangs, and the next one would, too.
                 if !new && begun.elapsed() < deadlines.cmdlet.min(READING) {
@@ -144,9 +159,19 @@ impl Shell {
         }
         if whole.is_none() {
             facts.store_writable = asking.store_writable(facts.pool_state.value()).await;
+            if !settled && !asking.broken {
+                settled = asking.offers(facts.servers.value()).await;
+            }
+            facts.cmdlets.clone_from(&asking.offered);
         }
         let whole = *whole.get_or_insert_with(Instant::now);
-        if !asking.broken {
+        // A right that is given counts for sessions that are opened after it.
+        let lacks = NEEDED.iter().any(|cmdlet| asking.offered.get(*cmdlet) == Some(&false));
+        let Asking { offered, broken, .. } = asking;
+        if !broken && lacks {
+            self.close(session, deadlines.connect).await;
+        } else if !broken {
+            memory.offered = settled.then_some(offered);
             memory.session = Some((session, Instant::now()));
             memory.last = Some((facts.clone(), whole));
         }
@@ -165,6 +190,8 @@ impl Shell {
             servers: pending(self.display(), since),
             replicated: pending(self.display(), since),
             store_writable: pending(self.display(), since),
+            cmdlets: BTreeMap::new(),
+            other_pools: None,
         }
     }
 
@@ -180,6 +207,8 @@ impl Shell {
             servers: unknown(why, self.display(), at),
             replicated: unknown(why, self.display(), at),
             store_writable: unknown(why, self.display(), at),
+            cmdlets: BTreeMap::new(),
+            other_pools: None,
         }
     }
 }
@@ -189,6 +218,10 @@ struct Asking<'a> {
     deadlines: &'a Deadlines,
     at: Timestamp,
     shell: &'a Shell,
+    /// What the answers tell of the cmdlets that are offered.
+    offered: BTreeMap<String, bool>,
+    /// See [`ShellFacts::other_pools`].
+    other_pools: Option<Vec<String>>,
     /// The session can't be used any more.
     broken: bool,
 }
@@ -200,10 +233,43 @@ impl Asking<'_> {
             self.broken = true;
             trouble.detail().to_owned()
         })?;
-        match self.shell.failure(&command.name, &outcome) {
+        let failed = self.shell.failure(&command.name, &outcome);
+        // Whatever else is wrong with a call: a cmdlet that answers is offered.
+        let found = failed.as_ref().is_none_or(|(id, _)| !is_not_found(id));
+        self.offered.insert(command.name.clone(), found);
+        match failed {
             None => Ok(outcome),
             Some((id, what)) => Err(format!("{what} {}", remedy(&id, &what))),
         }
+    }
+
+    /// Which of the cmdlets that change something are offered. `Get-Command` tells of all without calling any; where it is not
+    /// offered itself, only those are known that can be tried. What a list leaves out proves nothing unless it holds a cmdlet that
+    /// has answered.
+    ///
+    /// Whether that settles it for this session.
+    async fn offers(&mut self, servers: Option<&Servers>) -> bool {
+        let wanted: Vec<&str> = NEEDED.iter().chain(&[SEEDS_MIRROR]).copied().collect();
+        let listed = self.shell.run(self.session, &cmdlets::find(&wanted), self.deadlines.cmdlet).await;
+        let listed: BTreeSet<String> = match listed {
+            Ok(outcome) => outcome.output.iter().filter_map(named).collect(),
+            Err(_) => {
+                self.broken = true;
+                return false;
+            }
+        };
+        let proved = self.offered.iter().any(|(name, found)| *found && listed.contains(&name.to_lowercase()));
+        if proved {
+            for name in wanted {
+                self.offered.entry(name.to_owned()).or_insert(listed.contains(&name.to_lowercase()));
+            }
+            return true;
+        }
+        if let Some(servers) = servers {
+            // The list that it has already: should an endpoint make nothing of -WhatIf, nothing is changed all the same.
+            let _ = self.ask(&cmdlets::try_active(&servers.identity, &servers.active)).await;
+        }
+        servers.is_some()
     }
 
     fn fact<T>(&self, command: &str, read: Result<T, String>) -> Fact<T> {
@@ -216,7 +282,16 @@ impl Asking<'_> {
 
     async fn pool_state(&mut self, pool: &Pool) -> Fact<(String, PoolState)> {
         let command = cmdlets::get_state();
-        let read = self.ask(&command).await.and_then(|outcome| read_state(&outcome.output, &pool.fqdn));
+        let read = self.ask(&command).await.and_then(|outcome| {
+            read_state(&outcome.output, &pool.fqdn).unwrap_or_else(|others| {
+                let known = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+                self.other_pools = Some(others);
+                Err(format!(
+                    "the shell knows no pool {} (it knows: {known}). Check its FQDN in the manifest.",
+                    pool.fqdn
+                ))
+            })
+        });
         self.fact(&command.name, read)
     }
 
@@ -279,16 +354,36 @@ impl Asking<'_> {
             };
             answer = answer.and(told);
         }
+        let mut tried = state.is_some();
         if let (Ok(()), Some((identity, state))) = (&answer, state) {
-            answer = self.ask(&cmdlets::try_state(identity, *state)).await.map(|_| ());
+            let command = cmdlets::try_state(identity, *state);
+            let told = self.ask(&command).await.map(|_| ());
+            // That it is not offered says nothing of the store.
+            tried = self.offered.get(&command.name) != Some(&false);
+            if tried {
+                answer = told;
+            }
         }
-        let read = if state.is_none() && answer.is_ok() {
+        let read = if state.is_some() && !tried && answer.is_ok() {
+            Err("the endpoint does not offer Set-CsPersistentChatState, so writing could not be tried"
+                .to_owned())
+        } else if state.is_none() && answer.is_ok() {
             Err("the pool's state could not be read, so writing it could not be tried".to_owned())
         } else {
             Ok(answer)
         };
         self.fact("Set-CsPersistentChatState -WhatIf", read)
     }
+}
+
+fn is_not_found(id: &str) -> bool {
+    id.to_lowercase().contains("commandnotfound")
+}
+
+/// The name of a command in a list of them, in lower case.
+fn named(command: &Value) -> Option<String> {
+    let name = command.property("Name").map_or_else(|| command.text(), Value::text);
+    Some(name.trim().to_lowercase()).filter(|name| !name.is_empty())
 }
 
 fn no_master(status: &Value) -> Option<String> {
@@ -313,24 +408,30 @@ fn property(object: &Value, name: &str) -> Result<String, String> {
     value.map(Value::text).ok_or_else(|| format!("the answer has no property {name}"))
 }
 
-fn read_state(output: &[Value], fqdn: &str) -> Result<(String, PoolState), String> {
-    let mut names = Vec::new();
+/// The pool's state, or why it can't be read; the outer `Err`: the pool is not among these, which are all.
+fn read_state(output: &[Value], fqdn: &str) -> Result<Result<(String, PoolState), String>, Vec<String>> {
+    let (mut names, mut nameless) = (Vec::new(), false);
     for object in output {
         let Ok(identity) = property(object, "Identity") else {
-            names.push("one without Identity".to_owned());
+            nameless = true;
             continue;
         };
         if is_pool(&identity, fqdn) {
-            return match property(object, "PoolState")?.as_str() {
+            return Ok(property(object, "PoolState").and_then(|state| match state.as_str() {
                 "Normal" => Ok((identity, PoolState::Normal)),
                 "FailedOver" => Ok((identity, PoolState::FailedOver)),
                 other => Err(format!("{identity} is in the unknown state {other}")),
-            };
+            }));
         }
         names.push(identity);
     }
-    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    Err(format!("the shell knows no pool {fqdn} (it knows: {known}). Check its FQDN in the manifest."))
+    if nameless {
+        return Ok(Err(format!(
+            "the shell tells of a pool without Identity, which may be {fqdn}, beside {}",
+            if names.is_empty() { "no other".to_owned() } else { names.join(", ") }
+        )));
+    }
+    Err(names)
 }
 
 fn read_servers(output: &[Value], fqdn: &str) -> Result<Servers, String> {
@@ -407,10 +508,10 @@ mod tests {
             ];
             assert_eq!(
                 read_state(&output, "chat.contoso.com"),
-                Ok((identity.to_owned(), PoolState::FailedOver))
+                Ok(Ok((identity.to_owned(), PoolState::FailedOver)))
             );
         }
-        assert!(read_state(&[], "chat.contoso.com").unwrap_err().contains("chat.contoso.com"));
+        assert_eq!(read_state(&[], "chat.contoso.com"), Err(Vec::new()));
     }
 
     #[test]

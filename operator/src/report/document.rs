@@ -12,6 +12,7 @@ use pchat_planner::plan::{Direction, Hazard, Next, Step, StepId};
 use pchat_planner::pool::{Pool, Side};
 use serde::Serialize;
 
+use super::outlook::OutlookDocument;
 use super::words::{capital, millis, side_of};
 use super::{Halt, Record, View, header, journal, left, seen, stop};
 
@@ -63,6 +64,9 @@ pub struct Document {
     pub warnings: Vec<Warning>,
     /// What only a person can do.
     pub left_to_you: Vec<String>,
+    /// What a loss of the side that serves would meet now; of `observe` and `plan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failover_ready: Option<OutlookDocument>,
     /// What this run did.
     pub run: Record,
     /// A summary of what was seen last.
@@ -304,6 +308,7 @@ pub fn document(
             .map(|(reason, message)| Warning { reason: format!("{reason:?}"), message: message.clone() })
             .collect(),
         left_to_you: left::left(view),
+        failover_ready: None,
         run: record.clone(),
         facts: view.facts.map(|facts| summary(pool, facts)),
     }

@@ -26,10 +26,13 @@ pub fn header(view: &View<'_>) -> Vec<String> {
             view.record.is_done(pchat_planner::plan::StepId::RecoverDatabase),
         ));
     }
-    lines.extend(
-        plan.warnings.iter().map(|(reason, text)| format!("Warning ({reason:?}): {}", sentence(text))),
-    );
+    lines.extend(plan.warnings.iter().map(|(reason, text)| warning(*reason, text)));
     lines
+}
+
+/// A warning as it stands at the top.
+pub fn warning(reason: Reason, text: &str) -> String {
+    format!("Warning ({reason:?}): {}", sentence(text))
 }
 
 /// What is and what is wanted.

@@ -10,6 +10,7 @@ mod header;
 mod human;
 mod left;
 mod live;
+pub mod outlook;
 mod record;
 mod seen;
 pub mod status;

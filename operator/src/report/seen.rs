@@ -1,20 +1,21 @@
 //! What `observe` and `plan` print: what was seen of each server, and what would be done.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use pchat_planner::facts::{
     BackupFile, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, Job, MirroringState,
     Role,
 };
-use pchat_planner::plan::{Next, Plan, StepState};
+use pchat_planner::outlook::Outlook;
+use pchat_planner::plan::{Direction, Next, StepState};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
 use super::words::{Paint, WIDTH, count, list, meaning, sentence, side_of, time, whole, wrap};
-use super::{View, header, journal, steps};
+use super::{View, header, journal, outlook, steps};
 
-/// Everything that was seen.
-///
-/// `readiness` is the plan for the other value of `activeDatabase`: what a change would meet now.
-pub fn observed(view: &View<'_>, readiness: &Plan, paint: Paint) -> String {
+/// Everything that was seen, and what a loss of the side that serves would meet now.
+pub fn observed(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
     let (pool, Some(facts)) = (view.pool, view.facts) else { return header::header(view).join("\n") };
     let mut out = vec![header::active(pool, facts), format!("Seen at {}.", time(view.now, view.now))];
     for side in [Side::Primary, Side::Backup] {
@@ -39,32 +40,21 @@ pub fn observed(view: &View<'_>, readiness: &Plan, paint: Paint) -> String {
     out.push(wrap(&shell(pool, facts, view), "  ", WIDTH));
     out.push(paint.strong("Journal"));
     out.push(wrap(&transition(facts, view), "  ", WIDTH));
-    out.push(paint.strong("If it were changed"));
-    out.push(wrap(&would(view, readiness), "  ", WIDTH));
+    out.extend(ahead(view, outlook, paint));
     out.join("\n")
 }
 
-/// What turning the field would meet.
-fn would(view: &View<'_>, readiness: &Plan) -> String {
-    let turned = format!("With activeDatabase: {} now, ", view.pool.active.other());
-    match &readiness.next {
-        Next::Converged => format!("{turned}there would be nothing to do."),
-        Next::Run(step, _) => format!("{turned}a run would begin with {step:?}."),
-        Next::Wait { reason, message, .. } => {
-            format!("{turned}a run would wait ({reason:?}): {}", sentence(message))
-        }
-        Next::Blocked(stop) => format!(
-            "{turned}a run would stop: {} ({:?}). {}",
-            meaning(stop.reason),
-            stop.reason,
-            sentence(&stop.message)
-        ),
-    }
-}
-
-/// What would be done.
-pub fn planned(view: &View<'_>, paint: Paint) -> String {
-    let mut out: Vec<String> = header::header(view).iter().map(|line| wrap(line, "", WIDTH)).collect();
+/// What would be done, and what a failover needs.
+pub fn planned(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
+    // What a check finds wrong is told with it.
+    let told: BTreeSet<String> = outlook
+        .checks
+        .iter()
+        .flat_map(|check| &check.troubles)
+        .map(|trouble| header::warning(trouble.reason, &trouble.text()))
+        .collect();
+    let head = header::header(view).into_iter().filter(|line| !told.contains(line));
+    let mut out: Vec<String> = head.map(|line| wrap(&line, "", WIDTH)).collect();
     let Some(plan) = view.plan else { return out.join("\n") };
     if plan.next != Next::Converged && !plan.steps.is_empty() {
         out.push(String::new());
@@ -115,7 +105,23 @@ pub fn planned(view: &View<'_>, paint: Paint) -> String {
     {
         out.push(format!("To accept exactly that: --approve {digest}"));
     }
+    let ahead = ahead(view, outlook, paint);
+    if !ahead.is_empty() {
+        out.push(String::new());
+        out.extend(ahead);
+    }
     out.join("\n")
+}
+
+/// What a failover needs, under its heading.
+fn ahead(view: &View<'_>, outlook: &Outlook, paint: Paint) -> Vec<String> {
+    let moving = view.plan.is_some_and(|plan| plan.direction == Direction::ForcedFailover);
+    let lines = outlook::lines(view.pool, outlook, moving, view.now, paint);
+    if lines.is_empty() {
+        return lines;
+    }
+    let title = if moving { "What the failover needs" } else { "Ready for a failover" };
+    [paint.strong(title)].into_iter().chain(lines).collect()
 }
 
 /// What is known of an instance, as sentences.

@@ -151,6 +151,13 @@ pub fn meaning(reason: Reason) -> &'static str {
         Reason::LogShippingIncomplete => "a job of log shipping was deleted",
         Reason::EncryptionWeakened => "servers are reached without full encryption",
         Reason::Looking => "something that it depends on was not looked at yet",
+        Reason::PoolUnknown => "the management shell knows no such pool",
+        Reason::CmdletMissing => "the management shell does not offer a cmdlet that a failover needs",
+        Reason::ChatServersUnknown => "a declared chat server is not in the topology",
+        Reason::AgentStopped => "SQL Server Agent does not run where log shipping needs it",
+        Reason::LogShippingUnhealthy => "log shipping is not there, stands still or hangs",
+        Reason::MirrorLeftover => "a database of that name stands where the mirror is to be",
+        Reason::MirrorEndpointUnusable => "an instance can't be mirrored through its endpoint",
     }
 }
 

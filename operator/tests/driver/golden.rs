@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use pchat_crds::status::ConditionStatus;
 use pchat_operator::reconcile::{Ending, Identity, Outcome};
 use pchat_operator::report::{self, Invocation, Lines, Paint, Record, View};
-use pchat_planner::facts::{Contact, DatabaseState};
+use pchat_planner::facts::{Agent, Contact, DatabaseState, PoolState};
 
-use crate::common::{Case, P, PM, answers, database};
+use crate::common::{Case, P, PM, answers, database, known, unknown};
 use crate::gap;
 use crate::world::{Fault, Page, World, now};
 
@@ -137,9 +138,7 @@ fn looked(case: &Case) -> (String, String) {
     let mut identity = Identity::new("ops1, process 4711".into(), Vec::new(), None);
     identity.learn(&case.pool, &case.facts);
     let plan = pchat_planner::plan(&case.pool, &case.facts, identity.run(), case.now);
-    let mut turned = case.pool.clone();
-    turned.active = turned.active.other();
-    let readiness = pchat_planner::plan(&turned, &case.facts, identity.run(), case.now);
+    let outlook = pchat_planner::outlook(&case.pool, &case.facts, identity.run(), case.now);
     let mut record = Record::new("ops1".into(), case.now);
     record.see(&plan, None, case.now);
     let view = View {
@@ -149,7 +148,7 @@ fn looked(case: &Case) -> (String, String) {
         record: &record,
         now: case.now,
     };
-    (report::observed(&view, &readiness, Paint(false)), report::planned(&view, Paint(false)))
+    (report::observed(&view, &outlook, Paint(false)), report::planned(&view, &outlook, Paint(false)))
 }
 
 #[test]
@@ -168,6 +167,7 @@ pub fn calm() -> Case {
     let mut mirror = database(DatabaseState::Restoring);
     mirror.mirroring = crate::common::on(pchat_planner::facts::Role::Mirror);
     case.facts.instances.insert(P, answers("SQL-TP1\\PCHAT", Some(principal)));
+    crate::common::state_of(case.facts.instances.get_mut(&P).expect("there")).ships_logs = true;
     case.facts.instances.insert(PM, answers("SQL-TP2\\PCHAT", Some(mirror)));
     case
 }
@@ -177,6 +177,43 @@ fn observe_and_plan_of_a_calm_week() {
     let (observed, planned) = looked(&calm());
     golden("observe-calm.txt", &observed);
     golden("plan-calm.txt", &planned);
+}
+
+/// What a failover would meet is one question, whoever asks it.
+#[test]
+fn observe_plan_and_failover_ready_give_the_same_answer() {
+    let states: [fn(&mut Case); 8] = [
+        |_| {},
+        |case| case.facts.shell.store_writable = known(Err("its server is dead".into())),
+        |case| case.b().agent = Agent::Stopped,
+        |case| case.pool.backup.active_servers[0] = "pc-ks9.contoso.com".into(),
+        |case| case.files().share = unknown("the network path was not found"),
+        |case| case.b().sysadmin = false,
+        |case| *case = case.clone().pool_is(PoolState::FailedOver),
+        |case| {
+            *case = case.clone().owned();
+        },
+    ];
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (n, change) in states.into_iter().enumerate() {
+        let case = calm().with(change);
+        let mut identity = Identity::new("ops1".into(), Vec::new(), None);
+        identity.learn(&case.pool, &case.facts);
+        let condition = report::status::readiness(&case.pool, &case.facts, identity.run(), case.now);
+        let outlook = pchat_planner::outlook(&case.pool, &case.facts, identity.run(), case.now);
+        let document = report::outlook::document(&case.pool, &outlook);
+        assert_eq!(document.message, condition.message, "{n}");
+        assert_eq!(document.ready, condition.status == ConditionStatus::True, "{n}");
+        let (observed, planned) = looked(&case);
+        for page in [observed, planned] {
+            let page = flat(&page);
+            // Its first sentence, and what stands behind it in brackets.
+            let opening = condition.message.split(". ").next().unwrap_or_default().trim_end_matches('.');
+            for part in [opening, &format!("({})", condition.reason)] {
+                assert!(page.contains(part), "{n}: {part:?} is not in {page}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -36,14 +36,17 @@ pub(crate) fn run(command: &WireCommand, input: &[Value]) -> Option<Result<Vec<V
     None
 }
 
-fn is(command: &WireCommand, names: &[&str]) -> bool {
-    !command.is_script
-        && names.iter().any(|name| {
-            let (module, own) = ("Microsoft.PowerShell.Utility\\", command.name.as_str());
-            own.eq_ignore_ascii_case(name)
-                || own.get(..module.len()).is_some_and(|m| m.eq_ignore_ascii_case(module))
-                    && own[module.len()..].eq_ignore_ascii_case(name)
-        })
+/// The modules of PowerShell itself.
+const MODULES: [&str; 2] = ["Microsoft.PowerShell.Utility\\", "Microsoft.PowerShell.Core\\"];
+
+pub(crate) fn is(command: &WireCommand, names: &[&str]) -> bool {
+    let own = command.name.as_str();
+    let within = |module: &str| {
+        let named = own.get(..module.len()).is_some_and(|m| m.eq_ignore_ascii_case(module));
+        named.then(|| &own[module.len()..])
+    };
+    let own = MODULES.iter().find_map(|module| within(module)).unwrap_or(own);
+    !command.is_script && names.iter().any(|name| own.eq_ignore_ascii_case(name))
 }
 
 fn info(name: &str, parameters: &[(&str, ParameterType, Option<u32>)]) -> CmdletInfo {
@@ -87,6 +90,35 @@ fn lines(value: &Value) -> Vec<String> {
     out.extend(properties().map(|(name, value)| format!("{name:width$} : {}", show(value))));
     out.push(String::new());
     out
+}
+
+/// The names that `Get-Command` was asked for.
+pub(crate) fn command_names(command: &WireCommand) -> Result<(Vec<String>, bind::Common), Box<ErrorRecord>> {
+    let known = info("Get-Command", &[("Name", ParameterType::Texts, Some(0))]);
+    let binding = bind::bind(&known, &command.arguments)?;
+    match binding.parameters.into_iter().find(|(name, _)| name == "Name") {
+        Some((_, Bound::Texts(names))) => Ok((names, binding.common)),
+        _ => Err(Box::new(ErrorRecord {
+            id: "LabListsCommandsByNameOnly".into(),
+            message: "The lab lists commands by their names: Get-Command -Name.".into(),
+            category: ErrorCategory::INVALID_ARGUMENT,
+            activity: "Get-Command".into(),
+            ..ErrorRecord::default()
+        })),
+    }
+}
+
+/// A cmdlet in the list of `Get-Command`.
+pub(crate) fn command_info(info: &CmdletInfo) -> Value {
+    let names = [
+        "System.Management.Automation.CmdletInfo",
+        "System.Management.Automation.CommandInfo",
+        "System.Object",
+    ];
+    let kind = Value::enumeration("System.Management.Automation.CommandTypes", "Cmdlet", 8);
+    let properties =
+        [("Name", Value::from(info.name.as_str())), ("CommandType", kind), ("ModuleName", "Lync".into())];
+    Value::Object(Box::new(Object::net(&names, &info.name, properties)))
 }
 
 fn select_object(command: &WireCommand, input: &[Value]) -> Result<Vec<Value>, Box<ErrorRecord>> {

@@ -10,6 +10,12 @@ pub trait Cmdlets: Send + Sync + 'static {
     /// `CommandNotFoundException`. `configuration` is the session configuration it is called in.
     fn find(&self, name: &str, configuration: &str) -> Option<CmdletInfo>;
 
+    /// Whether the session does not offer a command that there is: a role, or a capability, leaves it out. Also asked of
+    /// `Get-Command`, which tells of the others.
+    fn withholds(&self, _name: &str, _configuration: &str) -> bool {
+        false
+    }
+
     /// Runs a cmdlet whose parameters are bound. It runs to its end also when its caller has gone, unless it
     /// heeds [`Invocation::stop`].
     fn invoke(&self, call: Invocation) -> BoxFuture<'_, Response>;

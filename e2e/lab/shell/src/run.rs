@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::bind::{self, OnError};
-use crate::cmdlets::{Cmdlets, Invocation, Response};
+use crate::cmdlets::{CmdletInfo, Cmdlets, Invocation, Response};
 use crate::pool::Shell;
 use crate::{builtin, script};
 
@@ -91,6 +91,7 @@ impl Run {
             }
             objects = match builtin::run(command, &objects) {
                 Some(done) => done.map_err(Halt::Failed)?,
+                None if builtin::is(command, &["Get-Command"]) => self.get_command(command)?,
                 None => self.cmdlet(command, objects).await?,
             };
         }
@@ -100,13 +101,39 @@ impl Run {
         Ok(())
     }
 
+    /// The commands of these names that the session offers; each other name is an error that does not end it.
+    fn get_command(&self, command: &WireCommand) -> Result<Vec<Value>, Halt> {
+        if self.cmdlets.withholds("Get-Command", &self.shell.configuration) {
+            return Err(failed(not_found(&command.name)));
+        }
+        let (names, common) = builtin::command_names(command).map_err(Halt::Failed)?;
+        let mut response = Response::default();
+        for name in names {
+            match self.find(&name) {
+                Some(info) => response.output.push(builtin::command_info(&info)),
+                None => response.errors.push(ErrorRecord {
+                    id: "CommandNotFoundException,Microsoft.PowerShell.Commands.GetCommandCommand".into(),
+                    activity: "Get-Command".into(),
+                    ..not_found(&name)
+                }),
+            }
+        }
+        self.sort(response, command, common)
+    }
+
+    fn find(&self, name: &str) -> Option<CmdletInfo> {
+        let configuration = &self.shell.configuration;
+        let info = self.cmdlets.find(name, configuration)?;
+        (!self.cmdlets.withholds(&info.name, configuration)).then_some(info)
+    }
+
     async fn cmdlet(&self, command: &WireCommand, input: Vec<Value>) -> Result<Vec<Value>, Halt> {
         if command.is_script {
             return Err(Halt::Failed(script::not_understood("a script behind another command")));
         }
         // `Module\Name` names the module as well.
         let name = command.name.rsplit('\\').next().unwrap_or(&command.name);
-        let Some(info) = self.cmdlets.find(name, &self.shell.configuration) else {
+        let Some(info) = self.find(name) else {
             return Err(failed(not_found(&command.name)));
         };
         let binding = bind::bind(&info, &command.arguments).map_err(Halt::Failed)?;

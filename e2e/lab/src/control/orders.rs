@@ -62,6 +62,11 @@ promote-mirror primary|backup                  the mirror takes over with all it
 force-service primary|backup                   the mirror takes over with a new recovery fork
 clock HOST SECONDS_AHEAD [ZONE_MINUTES]        its clock is set wrong, or right; its zone stays where none is given
 agent HOST on|off                              SQL Server Agent
+express HOST                                   HOST is an Express edition, without SQL Server Agent
+hang-job HOST copy|restore MINUTES             that job of log shipping runs for so long already, until it is stopped
+leftover HOST                                  an old copy of the chat database stands on HOST, recovered and not mirrored
+endpoint HOST started|stopped|missing          its database mirroring endpoint
+withhold COMMAND | offer COMMAND               the management shell's session leaves a command out, or not
 store writable|unwritable | replicate
 messages MILLISECONDS                          time between two messages of each active chat server; 0 for none
 help";
@@ -307,6 +312,44 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
                 w.servers[at].agent.crash()
             }
             format!("SQL Server Agent of {host}: {on}")
+        }
+        ["express", host] => {
+            let at = server(w, host)?;
+            w.servers[at].express = true;
+            w.servers[at].agent.crash();
+            format!("{host} is an Express edition")
+        }
+        ["hang-job", host, which, minutes] => {
+            let (at, minutes) = (server(w, host)?, number(minutes)?);
+            format!("{} hangs", w.hang_job(at, which, minutes)?)
+        }
+        ["leftover", host] => {
+            let at = server(w, host)?;
+            w.leave_copy(at)?;
+            format!("an old copy stands on {host}")
+        }
+        ["endpoint", host, how] => {
+            let at = server(w, host)?;
+            let endpoint = &mut w.servers[at].endpoint;
+            match (*how, endpoint.as_mut()) {
+                ("started", Some(e)) => e.started = true,
+                ("stopped", Some(e)) => e.started = false,
+                ("missing", _) => *endpoint = None,
+                ("started" | "stopped", None) => return Err(format!("{host} has no endpoint any more")),
+                _ => return Err("endpoint: expected started, stopped or missing".into()),
+            }
+            format!("the endpoint of {host}: {how}")
+        }
+        ["withhold", command] => {
+            if !command.eq_ignore_ascii_case("Get-Command") && crate::shell::knows(command).is_none() {
+                return Err(format!("{command}: the lab has no command of that name"));
+            }
+            w.withheld.insert(command.to_lowercase());
+            format!("{command} is not offered")
+        }
+        ["offer", command] => {
+            w.withheld.remove(&command.to_lowercase());
+            format!("{command} is offered")
         }
         ["store", "writable"] => {
             w.store.writable = true;

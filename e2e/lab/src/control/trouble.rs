@@ -3,11 +3,14 @@
 //! Answers for faults that lie in the world itself (those on the wire are the network's). Each leaves a state that
 //! real operations could have left.
 
+use crate::world::agent::Work;
 use crate::world::backup::Backup;
 use crate::world::database::State;
 use crate::world::error::Failure;
 use crate::world::files::{Files, base_name, join};
 use crate::world::instance::Side;
+use crate::world::restore::{End, Restore};
+use crate::world::seed::from_full;
 use crate::world::shipping_jobs::backup_file_name;
 use crate::world::{Key, World};
 use std::path::PathBuf;
@@ -223,6 +226,34 @@ impl World {
         let name = s.agent.job(id).map(|j| j.name.clone()).ok_or("it is gone already")?;
         s.agent.remove(id);
         Ok(format!("{name} is deleted"))
+    }
+
+    /// A job of log shipping's secondary side runs since `minutes`, and does not end by itself.
+    pub fn hang_job(&mut self, server: usize, which: &str, minutes: u64) -> Result<String, String> {
+        let since = self.now() - jiff::SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(i64::MAX));
+        let agent = &mut self.servers[server].agent;
+        let is = |work: &Work| match which {
+            "copy" => matches!(work, Work::Copy(_)),
+            _ => matches!(work, Work::Restore(_)),
+        };
+        if !matches!(which, "copy" | "restore") {
+            return Err("hang-job: expected copy or restore".into());
+        }
+        let job = agent.jobs.iter().find(|job| is(&job.work)).ok_or("there is no such job")?;
+        let (id, name) = (job.id, job.name.clone());
+        agent.hang(id, since);
+        Ok(name)
+    }
+
+    /// The copy that log shipping was begun with, restored on a server and recovered.
+    pub fn leave_copy(&mut self, server: usize) -> Result<(), String> {
+        if self.chat_key(server).is_some() {
+            return Err("a chat database is there already".into());
+        }
+        let name = self.scenario.database.clone();
+        let path = join(&self.scenario.log_shipping.seed_share, &format!("{name}_initial.bak"));
+        let request = Restore { end: End::Recovery, ..from_full(&name, &path) };
+        self.restore_now(server, 0, request).map_err(told)
     }
 
     /// Damages a copy, or makes it whole again.

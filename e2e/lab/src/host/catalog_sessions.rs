@@ -6,7 +6,7 @@
 use super::catalog::{Named, is_sysadmin};
 use super::values::time;
 use crate::world::World;
-use crate::world::instance::{Instance, Request, Session};
+use crate::world::instance::{AGENT_SPID, Instance, Request, Session};
 use jiff::Timestamp;
 use pchat_tsql::Value;
 
@@ -25,7 +25,11 @@ pub fn rows(world: &World, server: usize, asking: (i32, &str), name: &str) -> Op
     }
     let sessions: Vec<&Session> = seen.iter().collect();
     Some(match name {
-        "sysprocesses" => system_processes(s).chain(sessions.iter().map(|x| process_row(x))).collect(),
+        "sysprocesses" if !is_sysadmin(s, login) => sessions.iter().map(|x| process_row(x)).collect(),
+        "sysprocesses" => {
+            let own = system_processes(s).chain(agent_process(s));
+            own.chain(sessions.iter().map(|x| process_row(x))).collect()
+        }
         "dm_exec_sessions" => sessions.iter().map(|x| session_row(x)).collect(),
         "dm_exec_requests" => {
             sessions.iter().filter_map(|x| Some(request_row(x, x.request.as_ref()?, now))).collect()
@@ -65,6 +69,25 @@ fn system_processes(s: &Instance) -> impl Iterator<Item = Named> + '_ {
             ("program_name", "".into()),
             ("cmd", cmd.into()),
             ("loginame", "sa".into()),
+        ]
+    })
+}
+
+/// SQL Server Agent holds a session as long as it runs.
+fn agent_process(s: &Instance) -> Option<Named> {
+    s.agent.running.then(|| {
+        vec![
+            ("spid", Value::Int(AGENT_SPID.into())),
+            ("blocked", Value::Int(0)),
+            ("dbid", Value::Int(4)),
+            ("login_time", time(s.agent.started)),
+            ("last_batch", time(s.agent.started)),
+            ("open_tran", Value::Int(0)),
+            ("status", "sleeping".into()),
+            ("hostname", s.machine().into()),
+            ("program_name", "SQLAgent - Generic Refresher".into()),
+            ("cmd", "AWAITING COMMAND".into()),
+            ("loginame", r"NT SERVICE\SQLSERVERAGENT".into()),
         ]
     })
 }

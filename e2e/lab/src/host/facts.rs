@@ -18,6 +18,8 @@ pub fn server_property(s: &Instance, property: &str) -> Value {
         "productversion" => format!("{major}.{minor}.{build}.0").into(),
         "productlevel" => "SP4".into(),
         "productmajorversion" if major >= 13 => major.to_string().into(),
+        "edition" if s.express => "Express Edition (64-bit)".into(),
+        "engineedition" if s.express => Value::Int(4),
         "edition" => "Standard Edition (64-bit)".into(),
         "editionid" => Value::Int(-1_534_726_760),
         "engineedition" => Value::Int(2),

@@ -21,6 +21,8 @@ use pchat_psrp::{ErrorCategory, ErrorRecord, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use catalog::find as knows;
+
 /// Within this a caller has asked for what its cmdlet wrote.
 const AWAITED: Duration = Duration::from_secs(10);
 
@@ -139,6 +141,10 @@ impl LabCmdlets {
 impl Cmdlets for LabCmdlets {
     fn find(&self, name: &str, _configuration: &str) -> Option<CmdletInfo> {
         catalog::find(name)
+    }
+
+    fn withholds(&self, name: &str, _configuration: &str) -> bool {
+        self.world.lock().withheld.contains(&name.to_lowercase())
     }
 
     fn invoke(&self, call: Invocation) -> futures::future::BoxFuture<'_, Response> {

@@ -53,6 +53,8 @@ pub struct Activity {
     pub stopping: bool,
     /// The session of the running step.
     pub spid: Option<i32>,
+    /// Its step hangs: it ends only when it is stopped.
+    pub hangs: bool,
 }
 
 impl Activity {
@@ -190,10 +192,27 @@ impl Agent {
         Ok(job.activity.spid.filter(|_| job.activity.running()))
     }
 
+    /// The step of a job hangs since `since`.
+    pub fn hang(&mut self, id: Uuid, since: Timestamp) {
+        if let Some(job) = self.job_mut(id) {
+            job.activity = Activity {
+                requested: Some(since),
+                source: Some("Scheduler"),
+                started: Some(since),
+                hangs: true,
+                ..Activity::default()
+            };
+        }
+    }
+
     /// The jobs whose time has come, marked as running; the caller runs them.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<(Uuid, Work)> {
         if !self.running {
             return vec![];
+        }
+        let stopped = |job: &&Job| job.activity.hangs && job.activity.stopping;
+        if let Some(id) = self.jobs.iter().find(stopped).map(|job| job.id) {
+            self.finish(id, Err("The step was ended where it stood.".into()), now);
         }
         let mut due = vec![];
         for job in &mut self.jobs {
@@ -227,6 +246,7 @@ impl Agent {
         let Some(job) = self.job_mut(id) else { return };
         let began = job.activity.started.unwrap_or(now);
         job.activity.stopped = Some(now);
+        job.activity.hangs = false;
         job.activity.history = Some(instance);
         let canceled = std::mem::take(&mut job.activity.stopping);
         let message = match &result {

@@ -148,6 +148,8 @@ pub struct Instance {
     pub history: History,
     pub shipping: LogShipping,
     pub endpoint: Option<Endpoint>,
+    /// An Express edition, which has no SQL Server Agent.
+    pub express: bool,
     pub statements: Vec<Statement>,
     /// Older ones, which are not kept.
     pub forgotten: usize,
@@ -161,6 +163,12 @@ pub struct Instance {
     next_spid: i32,
     next_serial: u64,
 }
+
+/// The session of SQL Server Agent itself, while it runs.
+pub const AGENT_SPID: i32 = 51;
+
+/// The first session of somebody else.
+const FIRST_SPID: i32 = AGENT_SPID + 1;
 
 /// Database id of master.
 pub const MASTER: i32 = 1;
@@ -192,13 +200,14 @@ impl Instance {
             history: History::default(),
             shipping: LogShipping::default(),
             endpoint: None,
+            express: false,
             statements: vec![],
             forgotten: 0,
             faults: vec![],
             nulls: vec![],
             look_faults: vec![],
             request_faults: vec![],
-            next_spid: 51,
+            next_spid: FIRST_SPID,
             next_serial: 1,
         }
     }
@@ -242,12 +251,12 @@ impl Instance {
     /// Opens a session; spids are reused, as the real ones are.
     pub fn open_session(&mut self, login: &str, host: &str, program: &str, now: Timestamp) -> i32 {
         while self.sessions.contains_key(&self.next_spid) {
-            self.next_spid = if self.next_spid >= 32_000 { 51 } else { self.next_spid + 1 };
+            self.next_spid = if self.next_spid >= 32_000 { FIRST_SPID } else { self.next_spid + 1 };
         }
         let spid = self.next_spid;
         self.next_spid += 1;
-        if self.next_spid > 90 && !self.sessions.contains_key(&51) {
-            self.next_spid = 51;
+        if self.next_spid > 90 && !self.sessions.contains_key(&FIRST_SPID) {
+            self.next_spid = FIRST_SPID;
         }
         let serial = self.next_serial;
         self.next_serial += 1;

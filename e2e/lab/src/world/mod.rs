@@ -68,6 +68,8 @@ pub struct World {
     pub store_faults: Vec<instance::Fault>,
     /// Properties that the shell's cmdlets give as NULL.
     pub store_nulls: Vec<instance::Null>,
+    /// Commands that the management shell does not offer, in lower case.
+    pub withheld: std::collections::BTreeSet<String>,
     /// Where held effects wait.
     pub gate: gate::Gate,
     /// Servers whose listings hang, and for how long.

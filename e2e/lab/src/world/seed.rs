@@ -49,6 +49,7 @@ impl World {
             timeline: super::timeline::Timeline::default(),
             store_faults: vec![],
             store_nulls: vec![],
+            withheld: std::collections::BTreeSet::new(),
             gate: super::gate::Gate::default(),
             hanging: vec![],
             hanging_cmdlets: vec![],
@@ -224,7 +225,7 @@ fn full_to(name: &str, path: &str) -> Backup {
     Backup { database: name.to_owned(), path: path.to_owned(), overwrite: true, ..Backup::default() }
 }
 
-fn from_full(name: &str, path: &str) -> Restore {
+pub(crate) fn from_full(name: &str, path: &str) -> Restore {
     Restore {
         log: false,
         database: name.to_owned(),

@@ -134,7 +134,14 @@ pub fn silent(since: i64) -> InstanceFacts {
 }
 
 pub fn job(name: &str, n: u128) -> Job {
-    Job { id: Uuid::from_u128(n), name: name.into(), enabled: Some(true), running: false, last_run: None }
+    Job {
+        id: Uuid::from_u128(n),
+        name: name.into(),
+        enabled: Some(true),
+        running: false,
+        since: None,
+        last_run: None,
+    }
 }
 
 pub fn database(state: DatabaseState) -> Database {
@@ -172,6 +179,8 @@ pub fn answers(server: &str, database: Option<Database>) -> InstanceFacts {
             ships_logs: false,
             sessions: Vec::new(),
             restore: None,
+            agent: Agent::Runs,
+            endpoint: Endpoint::Started("Mirroring".into()),
             journal: Journal::default(),
             journal_damage: None,
         }),
@@ -259,6 +268,16 @@ impl Case {
                 }),
                 replicated: known(BTreeMap::new()),
                 store_writable: known(Ok(())),
+                cmdlets: [
+                    "Get-CsPersistentChatState",
+                    "Get-CsService",
+                    "Set-CsPersistentChatState",
+                    "Set-CsPersistentChatActiveServer",
+                    "Install-CsMirrorDatabase",
+                ]
+                .map(|name| (name.to_owned(), true))
+                .into(),
+                other_pools: None,
             },
         };
         let run = Run {

@@ -245,6 +245,8 @@ pub fn facts(env: &Env, w: &World, i: usize) -> Facts {
             ),
             replicated: known(w, list(true).into_iter().map(|s| (s, w.settled)).collect()),
             store_writable: known(w, if w.store_ok { Ok(()) } else { Err("its server is dead".into()) }),
+            cmdlets: BTreeMap::new(),
+            other_pools: None,
         },
     }
 }

@@ -28,6 +28,10 @@ const POOL: [(&str, &[(&str, &str)]); 7] = [
         "FailoverReady",
         &[
             ("Ready", "the pool could be moved right now"),
+            (
+                "ReadyWithWarnings",
+                "the pool could be moved right now, and something is wrong that would hurt a later step",
+            ),
             ("TransitionOpen", "the pool is being moved already"),
         ],
     ),

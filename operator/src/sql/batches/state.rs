@@ -8,7 +8,7 @@ use super::Batch;
 use crate::sql::bounded::Bounds;
 
 /// First columns of the sets, in order.
-pub const SETS: [&str; 12] = [
+pub const SETS: [&str; 14] = [
     "server_name",
     "database_name",
     "mirroring_guid",
@@ -21,6 +21,8 @@ pub const SETS: [&str; 12] = [
     "spid",
     "restoring_session",
     "property",
+    "agent_sessions",
+    "endpoint_name",
 ];
 
 const STATE: &str = r"
@@ -80,9 +82,17 @@ SELECT DISTINCT CONVERT(int, r.session_id) AS restoring_session, r.command, CONV
 
 SELECT e.name AS property, CONVERT(nvarchar(3750), e.value) AS text FROM master.sys.extended_properties AS e
  WHERE e.class = 0 AND e.name IN (@lock + N'/owner', @lock + N'/journal');
+
+SELECT (SELECT COUNT(*) FROM sys.sysprocesses AS a WHERE a.program_name LIKE N'SQLAgent%') AS agent_sessions,
+       CONVERT(int, SERVERPROPERTY(N'EngineEdition')) AS engine_edition, HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER STATE') AS sees_sessions,
+       HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW ANY DEFINITION') AS sees_endpoints;
+
+SELECT e.name AS endpoint_name, e.state AS endpoint_state, e.state_desc AS endpoint_state_desc, e.role AS endpoint_role
+  FROM sys.database_mirroring_endpoints AS e;
 ";
 
-/// Reads everything that the planner wants of an instance.
+/// Reads everything that the planner wants of an instance. SQL Server Agent is known by the sessions that it always has: the name of
+/// its service is a localised one, and `sys.dm_server_services` is not in 2008 R2 before SP1.
 pub fn state(database: &str) -> Batch {
     Batch::new("State").expecting(Bounds::STATE).with("db", "sysname", database).then(STATE)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pchat_planner::facts::Facts;
-use pchat_planner::journal::Epoch;
+use pchat_planner::journal::{Epoch, Note};
 use pchat_planner::lsn::Lsn;
 use pchat_planner::plan::{Action, StepId};
 use tokio::sync::OwnedSemaphorePermit;
@@ -227,6 +227,12 @@ pub trait FarEnd: Send + Sync {
         order: Order<'_>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> impl Future<Output = Result<Done, ActError>> + Send;
+
+    /// Writes down what was seen of a silent side. An error is a sentence; nothing depends on it but what the next run knows.
+    fn note(&self, note: &Note, executor: &str) -> impl Future<Output = Result<(), String>> + Send {
+        let _ = (note, executor);
+        std::future::ready(Ok(()))
+    }
 
     /// Returns when a look in the background has brought something new, or after `at_most`: the moment
     /// at which observing again is worth it while the plan waits.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pchat_planner::facts::Facts;
+use pchat_planner::journal::Note;
 
 use crate::act::{Actor, Situation};
 use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
@@ -44,6 +45,10 @@ impl FarEnd for RealFarEnd {
         let situation =
             Situation { clock: self.observer.clock().await, silent_servers: self.observer.silent_servers() };
         self.actor.act(order, &situation, progress).await
+    }
+
+    async fn note(&self, note: &Note, executor: &str) -> Result<(), String> {
+        self.actor.note(note, executor, self.observer.clock().await).await
     }
 
     fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {

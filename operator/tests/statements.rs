@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use pchat_operator::sql::batches::guard::{LONGEST_TRANSITION, Warrant, transition_text};
 use pchat_operator::sql::batches::{
-    Batch, Param, files, log_shipping, ownership, recover, restore, sessions, state,
+    Batch, Param, files, log_shipping, ownership, recover, restore, sessions, silence, state,
 };
-use pchat_planner::journal::{Epoch, Evidence, Phase, Transition};
+use pchat_planner::journal::{Epoch, Evidence, Life, Note, Phase, Silence, Transition};
 use pchat_planner::lsn::{Fork, Lsn, Position};
 use pchat_planner::pool::{LogSource, Side};
 use uuid::Uuid;
@@ -72,6 +72,12 @@ fn transition(name: &str) -> Transition {
     }
 }
 
+fn seen(name: &str) -> Silence {
+    let at = Timestamp::UNIX_EPOCH;
+    let sign = Life { file: name.to_owned(), server: name.to_owned(), began: None, seen: at };
+    Silence { rev: 1, since: at, until: at, found: Vec::new(), signs: vec![sign] }
+}
+
 /// Every shape of every batch, for one name.
 fn shapes(name: &str) -> Vec<(String, Batch)> {
     let warrant = warrant(name);
@@ -81,11 +87,16 @@ fn shapes(name: &str) -> Vec<(String, Batch)> {
     let source = LogSource { share: format!(r"\\files\{name}"), folder: format!(r"D:\{name}") };
     let known: Vec<String> = (0..3).map(|k| format!("{name}_{k}.trn")).collect();
     let path = format!(r"D:\{name}\x.trn");
+    let keep = |over| Note::Keep { over, silence: seen(name) };
     let mut all = vec![
         ("state", state::state(name)),
         ("take-first", ownership::take(&warrant, None, &text)),
         ("take-over", ownership::take(&warrant, Some(&warrant.epoch), &text)),
         ("release", ownership::release(&warrant, &text)),
+        ("release-delivered", ownership::release_delivered(&warrant, &text)),
+        ("silence-first", silence::note(&warrant, &keep(None)).unwrap()),
+        ("silence-again", silence::note(&warrant, &keep(Some(seen(name)))).unwrap()),
+        ("silence-over", silence::note(&warrant, &Note::Forget(seen(name))).unwrap()),
         ("hold", ownership::hold(&warrant)),
         ("free", ownership::free(&warrant)),
         ("quiesce", log_shipping::set_jobs(&warrant, id, &text, false)),
@@ -247,11 +258,14 @@ fn every_mutating_batch_is_guarded_in_the_right_order() {
         }
         let text = batch.text();
         let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{shape}: {what} is missing"));
-        let order = [at("PCHAT|CONTEXT|"), at("sp_getapplock"), at("PCHAT|EXPIRED|"), at("PCHAT|FENCED|")];
+        // What is seen of a silent side belongs to nobody; it is compared with what stood there.
+        let whose = if shape.starts_with("silence-") { "PCHAT|STATE|" } else { "PCHAT|FENCED|" };
+        let order = [at("PCHAT|CONTEXT|"), at("sp_getapplock"), at("PCHAT|EXPIRED|"), at(whose)];
         assert!(order.is_sorted(), "{shape}: lock, expiry, owner");
         let effects = [
             "sp_addextendedproperty",
             "sp_updateextendedproperty",
+            "sp_dropextendedproperty",
             "sp_update_job",
             "sp_start_job",
             "sp_delete_log_shipping",

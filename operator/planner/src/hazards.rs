@@ -140,6 +140,11 @@ pub(crate) fn covers(accepted: &Accepted, at: Option<Position>, hazards: &BTreeS
         })
 }
 
+/// A hazard that stands at the end of a course, as it was shown when the course ended at `then`.
+pub(crate) fn as_it_stood(h: &Hazard, at: Position, then: Position) -> Hazard {
+    Hazard { lsn: if h.lsn == Some(at.lsn) { Some(then.lsn) } else { h.lsn }, ..h.clone() }
+}
+
 /// Whether a person accepted these hazards: `Some(true)` if that is written at the far end, `Some(false)` if only the run
 /// knows it so far, `None` if nobody did.
 pub(crate) fn accepted(

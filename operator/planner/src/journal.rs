@@ -1,7 +1,7 @@
 //! The journal: the little that must be remembered, kept at the far end.
 //!
-//! Two extended properties in `master` of the backup instance, where every executor meets: the owner and
-//! the transition. What status or a state file hold of them are copies. The JSON of a transition must stay
+//! Three extended properties in `master` of the backup instance, where every executor meets: the owner, the transition, and what
+//! was seen of a side that does not answer. What status or a state file hold of them are copies. The JSON of a transition must stay
 //! within 3,700 characters (an extended property holds 7,500 bytes).
 
 use jiff::Timestamp;
@@ -149,6 +149,54 @@ impl Transition {
     }
 }
 
+/// What runs saw of a side that does not answer, so that the next run, wherever it runs, knows it too. All times are the far
+/// end's. It stands until the side is seen to serve or to be stopped, or until a transition that goes on without it is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Silence {
+    /// How often it was written. `rev` and `since` come first in the text, so that its head tells which one it is.
+    pub rev: u32,
+    /// Its oldest known beginning.
+    pub since: Timestamp,
+    /// End of the last look that met silence.
+    pub until: Timestamp,
+    /// How far the log reached that was found when the silence began: the highest LSN of each fork. Empty: not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<(Fork, Lsn)>,
+    /// Backups that show a side that lives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signs: Vec<Life>,
+}
+
+/// A backup that shows that the side which made it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Life {
+    /// File.
+    pub file: String,
+    /// The server that made it.
+    pub server: String,
+    /// When it began; `None`: not known, it came after the silence began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// When a run saw it.
+    pub seen: Timestamp,
+}
+
+/// What is to be written of a silent side, beside whatever the plan does. Only over what stood there when it was planned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    /// This is known now.
+    Keep {
+        /// What stands there.
+        over: Option<Silence>,
+        /// What is to stand there.
+        silence: Silence,
+    },
+    /// The side was seen to serve or to be stopped: what was seen of its silence is over.
+    Forget(Silence),
+}
+
 /// What stands at the far end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Journal {
@@ -156,6 +204,9 @@ pub struct Journal {
     pub owner: Option<Owner>,
     /// The latest transition, open or not.
     pub transition: Option<Transition>,
+    /// What was seen of a side that does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
 }
 
 /// What one run of an executor brings to the planner beside the facts.

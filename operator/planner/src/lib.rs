@@ -26,6 +26,7 @@ pub mod policy;
 pub mod pool;
 pub mod readiness;
 mod service;
+mod silence;
 mod steps;
 mod stops;
 mod telling;

@@ -1,67 +1,80 @@
 //! Signs of life of a side that does not answer: what it still writes to the share.
 //!
-//! A backup that began after the silence did shows a side that lives while it is not seen. Its time counts only as far as it can be
-//! true: what a look found already can't have begun after it. Where the time is unknown, log that came to the share after the
-//! silence began is one, or a copy that came late; a person can tell.
+//! A backup that began after the silence did shows a side that lives while it is not seen. It is held against the oldest beginning
+//! of the silence that any run knows of. Its time counts only as far as it can be true: what a look found already can't have begun
+//! after it. Where the time is unknown, log that came to the share after the silence began is one, or a copy that came late; a
+//! person can tell.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::chain;
 use crate::facts::Backups;
+use crate::journal::{Life, Silence};
 use crate::times::{Start, Times, Told, there};
-use crate::words::{after, time};
+use crate::words::{after, time, whole};
 
 /// A backup that began this shortly after the first silent look is no sign of life: the look takes time itself, headers tell
 /// whole seconds, and clocks differ. A producer whose clock is further behind is seen to live only once its silence has lasted
 /// longer than that; one whose clock is ahead is told from a living one by the look that found its files already.
 pub const LIFE_SLACK: SignedDuration = SignedDuration::from_secs(15);
 
-/// A sign of life.
-pub(crate) struct Sign {
-    /// In words.
-    pub sentence: String,
+/// Names are cut to this: what is kept must fit into an extended property.
+const MOST_CHARS: usize = 100;
+
+/// A silence, and what is known of the clocks.
+pub(crate) struct Watch<'a> {
+    pub times: &'a Times<'a>,
+    /// What runs before this one saw of it.
+    pub recorded: Option<&'a Silence>,
+    /// When it began for this run, by the executor's clock.
+    pub since: Timestamp,
+    /// How far the far end's clock is ahead of the executor's.
+    pub ahead: SignedDuration,
+    pub now: Timestamp,
 }
 
-/// The newest sign of life after `since`, which is in the executor's clock; the far end's is `ahead` of it.
-pub(crate) fn sign(
-    backups: &Backups,
-    database: &str,
-    times: &Times,
-    since: Timestamp,
-    ahead: SignedDuration,
-    now: Timestamp,
-) -> Option<Sign> {
-    let late = after(since, LIFE_SLACK);
-    let mut newest: Option<(Option<Timestamp>, Sign)> = None;
-    for (name, set) in chain::sets(backups, database) {
-        let told = Told::of(name, set);
-        let (at, sentence) = match times.start(&told) {
-            Ok(Start { latest, .. }) => {
-                if latest <= there(late, ahead) || times.found(&told).is_some_and(|found| found <= late) {
-                    continue;
-                }
-                let began = time(latest, now);
-                let why = format!(
-                    "{name} was begun by {} at {began}, after the other side fell silent: it may still be serving",
-                    set.server
-                );
-                (Some(latest), why)
-            }
-            Err(unknown) => {
-                if !times.appeared(since, &told) {
-                    continue;
-                }
-                let why = format!(
-                    "{name} of {} came after the other side fell silent and holds log that was not there before: it may still be \
-                     serving, unless somebody brought the file late ({unknown})",
-                    set.server
-                );
-                (None, why)
-            }
-        };
-        if newest.as_ref().is_none_or(|(before, _)| *before < at) {
-            newest = Some((at, Sign { sentence }));
-        }
+impl Watch<'_> {
+    /// Its oldest known beginning, by the executor's clock.
+    fn oldest(&self) -> Timestamp {
+        let recorded = self.recorded.map(|r| there(r.since, -self.ahead));
+        recorded.map_or(self.since, |r| r.min(self.since))
     }
-    newest.map(|(_, sign)| sign)
+
+    /// The newest sign of life among these files.
+    pub fn sign(&self, backups: &Backups, database: &str) -> Option<Life> {
+        let late = after(self.oldest(), LIFE_SLACK);
+        let signs = chain::sets(backups, database).into_iter().filter_map(|(name, set)| {
+            let told = Told::of(name, set);
+            let known = self.recorded.map(|r| r.found.as_slice()).filter(|found| !found.is_empty());
+            let new = known.map(|found| !found.iter().any(|(f, end)| *f == set.fork && set.last_lsn <= *end));
+            let began = match self.times.start(&told) {
+                Ok(Start { latest, .. }) => {
+                    let found = self.times.found(&told).is_some_and(|found| found <= late);
+                    (latest > there(late, self.ahead) && !found && new != Some(false))
+                        .then_some(Some(latest))?
+                }
+                Err(_) => (new == Some(true) || self.times.appeared(self.oldest(), &told)).then_some(None)?,
+            };
+            let seen = whole(there(self.now, self.ahead));
+            let short = |text: &str| text.chars().take(MOST_CHARS).collect::<String>();
+            Some(Life { file: short(name), server: short(&set.server), began: began.map(whole), seen })
+        });
+        signs.max_by_key(|s| s.began)
+    }
+}
+
+/// What a sign of life means, in words.
+pub(crate) fn sentence(sign: &Life, earlier: bool, now: Timestamp) -> String {
+    let Life { file, server, began, seen } = sign;
+    let by = if earlier { format!(", which a run saw at {}", time(*seen, now)) } else { String::new() };
+    match began {
+        Some(at) => format!(
+            "{file} was begun by {server} at {}, after the other side fell silent{by}: it may still be serving",
+            time(*at, now)
+        ),
+        None => format!(
+            "{file} of {server} came after the other side fell silent and holds log that was not there before{by}: it may still be \
+             serving, unless somebody brought the file late (when it was begun is not known)"
+        ),
+    }
 }

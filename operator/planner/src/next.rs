@@ -14,7 +14,7 @@ use crate::policy::{Decision, Evidence, Row, Stage, TABLE};
 use crate::pool::{InstanceId, Partner, Pool, Side};
 use crate::service::{Mirror, Servers};
 use crate::words::{after, instance};
-use crate::{looking, readiness, steps, stops, telling};
+use crate::{looking, readiness, silence, steps, stops, telling};
 
 /// The instance that everything happens on, and where the journal stands.
 pub(crate) const BACKUP: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
@@ -58,6 +58,7 @@ fn bare(direction: Direction, next: Next) -> Plan {
         loss: Loss { safe_source: "not judged".into(), end_source: "not judged".into(), ..Loss::default() },
         hazards: Vec::new(),
         digest: String::new(),
+        note: None,
         warnings: Vec::new(),
     }
 }
@@ -167,6 +168,7 @@ impl Planner<'_> {
             loss: e.loss.clone(),
             hazards: e.hazards.iter().cloned().collect(),
             digest: e.digest.clone(),
+            note: silence::note(e),
             warnings: self.warnings(direction),
         }
     }

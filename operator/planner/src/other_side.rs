@@ -40,6 +40,8 @@ pub(crate) struct OtherSide {
     pub silent_until: Option<Timestamp>,
     /// The smaller number of looks that a silent partner's silence is made of.
     pub looks: u32,
+    /// Every declared partner is silent.
+    pub quiet: bool,
     /// A partner was not looked at yet, which is no silence, however late the clock says it is.
     pub unseen: bool,
     /// When every partner had answered that it does not serve: nothing was stored after this.
@@ -75,6 +77,7 @@ impl OtherSide {
             silent_since: None,
             silent_until: None,
             looks: u32::MAX,
+            quiet: true,
             unseen: false,
             stopped_at: None,
             looked_at: now,
@@ -89,7 +92,7 @@ impl OtherSide {
             }
             let name = instance(pool, id);
             let Some(f) = facts.instances.get(&id) else {
-                it.unseen = true;
+                (it.unseen, it.quiet) = (true, false);
                 seen.push(format!("{name} was not looked at yet"));
                 stopped.push(None);
                 continue;
@@ -97,6 +100,7 @@ impl OtherSide {
             if !matches!(f.contact, Contact::Pending { .. }) {
                 it.looked_at = it.looked_at.min(f.at);
             }
+            it.quiet &= matches!(f.contact, Contact::Silent { .. });
             match (&f.contact, f.state.value()) {
                 (Contact::Pending { .. }, _) => {
                     it.unseen = true;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::facts::PoolState;
-use crate::journal::{Epoch, Transition};
+use crate::journal::{Epoch, Note, Transition};
 use crate::lsn::{Lsn, Position};
 use crate::pool::{InstanceId, Side};
 
@@ -419,6 +419,8 @@ pub struct Plan {
     pub hazards: Vec<Hazard>,
     /// Digest over pool, transition, direction, recovery point and hazards, for example `7f3a-9c21`.
     pub digest: String,
+    /// What is to be written of a silent side before this run waits or ends.
+    pub note: Option<Note>,
     /// Rules that do not stop but must be told: reason, sentence with remedy.
     pub warnings: Vec<(Reason, String)>,
     /// The rule or row that decided `next`.

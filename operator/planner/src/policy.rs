@@ -12,15 +12,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::chain::{self, Course};
 use crate::copy::{self, Copy};
 use crate::facts::{Database, Facts, InstanceState, PoolState, Secondary};
-use crate::journal::{Run, Transition};
+use crate::journal::{Life, Run, Transition};
 pub use crate::life::LIFE_SLACK;
-use crate::lsn::Position;
+use crate::lsn::{Lsn, Position};
 use crate::other_side::OtherSide;
 use crate::ownership::{self, Ownership};
 use crate::plan::{Hazard, Loss, Reason};
 use crate::pool::{LogSource, Pool, Side};
 use crate::times::{self, Times};
-use crate::{hazards, life, loss, readiness, words};
+use crate::{hazards, life, loss, readiness, silence, words};
 
 /// When a row is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,12 +80,12 @@ pub static TABLE: &[Row] = &[
     Row { id: "primary-may-be-alive", stage: Stage::Start, decision: Stop(Reason::PrimaryMayBeAlive),
           evidence: "alive but unusable (login, TLS, browser, refused connection)",
           applies: |e| e.stands(Reason::PrimaryMayBeAlive) && e.other.may_be_alive() },
-    Row { id: "silence-too-short", stage: Stage::Start, decision: Wait(Reason::SilenceTooShort),
-          evidence: "both partners silent for less than silentFor",
-          applies: |e| e.other.serves.is_none() && e.other.too_young(e.pool, e.now).is_some() },
     Row { id: "life-after-silence", stage: Stage::Start, decision: Stop(Reason::PrimaryMayBeAlive),
           evidence: "a backup that started after silence began appears",
           applies: |e| e.life_after_silence && e.stands(Reason::PrimaryMayBeAlive) },
+    Row { id: "silence-too-short", stage: Stage::Start, decision: Wait(Reason::SilenceTooShort),
+          evidence: "both partners silent for less than silentFor",
+          applies: |e| e.other.serves.is_none() && e.other.too_young(e.pool, e.now).is_some() },
     Row { id: "both-sides-online", stage: Stage::Start, decision: Stop(Reason::BothSidesOnline),
           evidence: "ONLINE at the backup without our record and the other side serves",
           applies: |e| e.stands(Reason::BothSidesOnline) },
@@ -153,8 +153,10 @@ pub(crate) struct Evidence<'a> {
     pub copy: Copy,
     /// Where log backups are to be looked for, by the order: discovered, recorded, declared.
     pub source: Option<LogSource>,
-    /// A backup began after the other side fell silent.
+    /// A backup began after the other side fell silent, as this run sees or an earlier one saw.
     pub life_after_silence: bool,
+    /// The newest one that this run sees.
+    pub sign: Option<Life>,
     pub times: Times<'a>,
     /// How far the far end's clock is ahead of the executor's.
     pub ahead: SignedDuration,
@@ -192,9 +194,17 @@ impl<'a> Evidence<'a> {
         let times = Times::of(backups, db);
         let ahead = facts.instances.get(&crate::next::BACKUP).map(|f| times::ahead(state.clock, f.at));
         let ahead = ahead.unwrap_or_default();
-        let sign = backups
-            .filter(|_| other.serves.is_none())
-            .and_then(|b| life::sign(b, &db.name, &times, other.silent_since?, ahead, now));
+        let recorded = silence::standing(state).filter(|_| other.stopped_at.is_none());
+        let sign = backups.filter(|_| other.serves.is_none()).and_then(|b| {
+            let since = other.silent_since?;
+            life::Watch { times: &times, recorded, since, ahead, now }.sign(b, &db.name)
+        });
+        let kept = recorded.filter(|_| other.serves.is_none()).and_then(|r| r.signs.last());
+        let living = match (&sign, kept) {
+            (Some(sign), _) => Some(life::sentence(sign, false, now)),
+            (None, Some(kept)) => Some(life::sentence(kept, true, now)),
+            (None, None) => None,
+        };
         let mut e = Evidence {
             pool,
             facts,
@@ -205,7 +215,8 @@ impl<'a> Evidence<'a> {
             open,
             ownership: ownership::judge(state, run, pool.active),
             source: source(pool, state, open),
-            life_after_silence: sign.is_some(),
+            life_after_silence: living.is_some(),
+            sign,
             times,
             ahead,
             other,
@@ -221,12 +232,12 @@ impl<'a> Evidence<'a> {
         };
         let mut common = e.common_hazards();
         // One danger for a side that lives, whatever it goes on writing.
-        common.extend(sign.map(|sign| Hazard {
+        common.extend(living.map(|sentence| Hazard {
             reason: Reason::PrimaryMayBeAlive,
             subject: format!("{}/backups", Side::Primary),
             lsn: None,
             fork: None,
-            sentence: sign.sentence,
+            sentence,
         }));
         e.choose(common);
         e
@@ -275,7 +286,8 @@ impl<'a> Evidence<'a> {
             }
             set.extend(self.above_limit(&loss, at));
             let digest = hazards::digest(self.pool, self.state.journal.transition.as_ref(), at, &set);
-            let accepted = hazards::accepted(self.run, self.open, at, &set, &digest);
+            let accepted = hazards::accepted(self.run, self.open, at, &set, &digest)
+                .or_else(|| self.accepted_earlier(at?, &set).then_some(false));
             self.digests.push((digest.clone(), loss.clone()));
             if first.is_none() || (accepted.is_some() && self.accepted.is_none()) {
                 first = Some(i);
@@ -287,6 +299,25 @@ impl<'a> Evidence<'a> {
                 self.accepted = accepted;
             }
         }
+    }
+
+    /// Whether a person accepted these dangers at an earlier point of the way to `at`: a side that is cut off ships on while the
+    /// question is read.
+    fn accepted_earlier(&self, at: Position, hazards: &BTreeSet<Hazard>) -> bool {
+        if self.run.approvals.is_empty() || hazards.is_empty() {
+            return false;
+        }
+        let sets = self.facts.backups.value().map(|b| chain::sets(b, &self.db.name)).unwrap_or_default();
+        let ends = sets.iter().filter(|(_, s)| s.fork == at.fork).map(|(_, s)| s.last_lsn);
+        let stood = self.db.position.iter().filter(|p| p.fork == at.fork).map(|p| p.lsn);
+        let earlier: BTreeSet<Lsn> = ends.chain(stood).filter(|lsn| *lsn < at.lsn).collect();
+        earlier.into_iter().any(|lsn| {
+            let then = Position { lsn, ..at };
+            let shown: BTreeSet<Hazard> = hazards.iter().map(|h| hazards::as_it_stood(h, at, then)).collect();
+            let last = self.state.journal.transition.as_ref();
+            let digest = hazards::digest(self.pool, last, Some(then), &shown);
+            hazards::accepted(self.run, None, Some(then), &shown, &digest).is_some()
+        })
     }
 
     fn common_hazards(&self) -> BTreeSet<Hazard> {

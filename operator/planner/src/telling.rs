@@ -9,6 +9,7 @@ use crate::ownership::Ownership;
 use crate::plan::{Reason, Step, StepId, StepState, Stop};
 use crate::policy::{Decision, Evidence, Row};
 use crate::readiness;
+use crate::silence;
 use crate::stops::{bracketed, stop};
 use crate::words::{count, duration, instance, list, time};
 
@@ -58,6 +59,9 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
     let nothing = match e.open {
         _ if e.copy.is_online() => format!(" The pool does not use {db} on {here} yet."),
         Some(_) => format!(" {db} on {here} was not recovered; log shipping is quiesced."),
+        None if silence::is_kept(e) => {
+            format!(" Nothing was changed; what was seen of the silence is kept in master on {here}.")
+        }
         None => " Nothing was changed.".into(),
     };
     message.push_str(&nothing);

@@ -79,6 +79,8 @@ pub(crate) struct Start {
 pub(crate) struct Times<'a> {
     servers: BTreeMap<String, Server<'a>>,
     grown: &'a [Grown],
+    /// The share's listing is proved now.
+    listed: bool,
     database: String,
 }
 
@@ -101,7 +103,7 @@ impl<'a> Times<'a> {
     pub fn of(backups: Option<&'a Backups>, db: &Database) -> Times<'a> {
         let mut it = Times { database: db.name.to_lowercase(), ..Times::default() };
         let Some(backups) = backups else { return it };
-        it.grown = &backups.grown;
+        (it.grown, it.listed) = (&backups.grown, backups.share.value().is_some());
         let restored = db.last_restored.as_ref();
         for (name, set) in chain::sets(backups, &db.name) {
             let stamped = it.stamp(name).filter(|_| set.position == 1);
@@ -176,6 +178,17 @@ impl<'a> Times<'a> {
         let Some(first) = self.grown.iter().position(later) else { return false };
         // What is behind the first entry is known only while that one is kept.
         first > 0 && !self.grown[first - 1].holds(told.fork, told.last_lsn)
+    }
+
+    /// How far the log reached that was found by the first look at the share that began at or after `since`, or before; nothing where
+    /// no such look was proved.
+    pub fn found_first(&self, since: Timestamp) -> &[(Fork, Lsn)] {
+        let later = |g: &Grown| g.before.is_some_and(|before| before >= since);
+        let first = self.grown.iter().position(later).unwrap_or(self.grown.len());
+        match first.checked_sub(1).and_then(|i| self.grown.get(i)) {
+            Some(g) if self.listed || first < self.grown.len() => &g.ends,
+            _ => &[],
+        }
     }
 
     fn stamp(&self, name: &str) -> Option<Timestamp> {

@@ -10,6 +10,11 @@ pub(crate) fn after(a: Timestamp, d: SignedDuration) -> Timestamp {
     a.checked_add(d).unwrap_or(if d.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
 }
 
+/// `t` without its fraction of a second.
+pub(crate) fn whole(t: Timestamp) -> Timestamp {
+    Timestamp::from_second(t.as_second()).unwrap_or(t)
+}
+
 /// `23:41:07 UTC`, with the date when it is not that of `now`.
 pub(crate) fn time(t: Timestamp, now: Timestamp) -> String {
     let (z, n) = (t.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));

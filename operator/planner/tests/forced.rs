@@ -28,6 +28,7 @@ fn the_steps_follow_each_other_until_nothing_is_left() {
     c.b().journal = Journal {
         owner: Some(Owner { epoch, executor: "here".into(), mark: t(1000) }),
         transition: Some(transition),
+        silence: None,
     };
     let Some(Action::QuiesceLogShipping { transition, .. }) = action(&c.plan()).cloned() else { panic!() };
     assert_eq!(transition.evidence.as_ref().unwrap().redo, Some(Lsn(100)));
@@ -74,7 +75,7 @@ fn the_steps_follow_each_other_until_nothing_is_left() {
     c.b().secondary = None;
     let Some(Action::ReleaseOwnership { transition }) = action(&c.plan()).cloned() else { panic!() };
     assert_eq!(transition.phase, Phase::Closed);
-    c.b().journal = Journal { owner: None, transition: Some(transition) };
+    c.b().journal = Journal { transition: Some(transition), ..Journal::default() };
     let plan = c.plan();
     assert_eq!((plan.next, plan.rule), (Next::Converged, Reason::AsDeclared));
     assert_eq!(plan.direction, Direction::Steady(Side::Backup));

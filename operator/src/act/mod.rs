@@ -6,6 +6,7 @@
 
 mod batch;
 mod cmdlet;
+mod note;
 mod restore;
 
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pchat_planner::journal::Transition;
+use pchat_planner::journal::{Phase, Transition};
 use pchat_planner::plan::Action;
 use pchat_psrp::Session;
 use tokio::sync::Mutex;
@@ -148,7 +149,12 @@ impl Task<'_> {
             }
             Action::ReleaseOwnership { transition } => {
                 let text = self.text(transition)?;
-                self.send(ownership::release(&self.warrant(BUDGET)?, &text)).await?;
+                let warrant = self.warrant(BUDGET)?;
+                let batch = match transition.phase {
+                    Phase::Closed => ownership::release_delivered(&warrant, &text),
+                    _ => ownership::release(&warrant, &text),
+                };
+                self.send(batch).await?;
                 Ok(Done::default())
             }
             Action::SetPoolState { .. }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pchat_planner::facts::Facts;
+use pchat_planner::journal::Note;
 use pchat_planner::plan::StepId;
 use tokio::sync::Semaphore;
 
@@ -83,6 +84,10 @@ impl<F: FarEnd> FarEnd for Bounded<F> {
             });
         }
         Box::pin(self.inner.act(order, progress)).await
+    }
+
+    fn note(&self, note: &Note, executor: &str) -> impl Future<Output = Result<(), String>> + Send {
+        Box::pin(self.inner.note(note, executor))
     }
 
     async fn news(&self, at_most: Duration) {

@@ -9,7 +9,7 @@ use pchat_planner::facts::{
     Agent, Database, DatabaseState, Endpoint, InstanceState, Job, Mirroring, MirroringState, Recovered,
     RestoredBackup, Role, RunningRestore, Secondary, Session, UserAccess,
 };
-use pchat_planner::journal::{Journal, Owner, Transition};
+use pchat_planner::journal::{Journal, Owner, Silence, Transition};
 use pchat_planner::lsn::{Fork, Position};
 use uuid::Uuid;
 
@@ -335,6 +335,8 @@ fn journal(set: &Set) -> (Journal, Option<String>) {
         let text = outside::json(&if_told(row.verbatim("text")).unwrap_or_default());
         let read = if name.ends_with("/owner") {
             serde_json::from_str::<Owner>(&text).map(|o| journal.owner = Some(o))
+        } else if name.ends_with("/silence") {
+            serde_json::from_str::<Silence>(&text).map(|s| journal.silence = Some(s))
         } else {
             serde_json::from_str::<Transition>(&text).map(|t| journal.transition = Some(t))
         };

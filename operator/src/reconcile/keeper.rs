@@ -108,6 +108,7 @@ impl Keeper {
         // The owner's mark moves with every batch; it alone is no reason to write.
         let same = self.stored.journal.as_ref().is_some_and(|stored| {
             stored.transition == journal.transition
+                && stored.silence == journal.silence
                 && stored.owner.as_ref().map(|o| &o.epoch) == journal.owner.as_ref().map(|o| &o.epoch)
         });
         if !same {

@@ -38,6 +38,12 @@ const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// How long a run that was asked to stop still looks at what its last action has changed.
 const LAST_LOOK: Duration = Duration::from_secs(5);
 
+/// How long writing down what was seen may hold up a run that waits or ends.
+const NOTE: Duration = Duration::from_secs(5);
+
+/// What could not be written down is tried again after this.
+const NOTE_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+
 /// The planner, as the driver calls it.
 pub type Planner<'a> = &'a (dyn Fn(&Pool, &Facts, &Run, Timestamp) -> Plan + Sync);
 
@@ -104,6 +110,8 @@ pub struct Driver<'a, F> {
     last: Option<(Facts, Plan)>,
     /// Nothing is concluded from looks that are older than this.
     doubt: Option<Timestamp>,
+    /// When a note was last written or tried, and whether a failure was told.
+    noted: (Option<Timestamp>, bool),
     /// The turn to act that was waited for, while what to do with it is planned again.
     turn: Option<Turn>,
 }
@@ -132,6 +140,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             staying: None,
             last: None,
             doubt: Some(begun),
+            noted: (None, false),
             turn: None,
             pool,
             far,
@@ -199,7 +208,12 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             match halt {
                 None => self.pause(self.until()).await,
                 Some(halt) if self.stays(&halt) => self.pause(self.staying).await,
-                Some(halt) => return self.over(Ending::Halted(halt)),
+                Some(halt) => {
+                    // What stopped this run is to be known to the next one.
+                    self.noted.0 = None;
+                    self.note().await;
+                    return self.over(Ending::Halted(halt));
+                }
             }
         }
     }
@@ -333,7 +347,32 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     async fn pause(&mut self, until: Option<Timestamp>) {
         let left = until.and_then(|until| Duration::try_from(until.duration_since(self.now())).ok());
         let at_most = left.map_or(self.poll.pause(), |left| left.min(self.poll.pause()));
+        self.note().await;
         tokio::select! { () = self.far.news(at_most) => {}, () = self.interrupt.wait() => {} }
+    }
+
+    /// Writes down what the latest plan wants to be known to the next run. Only while nothing of this run is under way: both would
+    /// want the pool's lock.
+    async fn note(&mut self) {
+        let Some(note) = self.last.as_ref().and_then(|(_, plan)| plan.note.clone()) else { return };
+        let now = self.now();
+        if self.noted.0.is_some_and(|at| now.duration_since(at) < NOTE_AGAIN) {
+            return;
+        }
+        self.noted.0 = Some(now);
+        let writing = tokio::time::timeout(NOTE, self.far.note(&note, &self.record.executor));
+        let why = match writing.await {
+            Ok(Ok(())) => return,
+            Ok(Err(why)) => why,
+            Err(_) => format!("no answer in {} s", NOTE.as_secs()),
+        };
+        if !std::mem::replace(&mut self.noted.1, true) {
+            let why = why.trim_end_matches('.');
+            self.report.notice(&format!(
+                "What this run sees of the silent side could not be written down on {} ({why}). Another run would not know it.",
+                self.pool.backup.database
+            ));
+        }
     }
 
     fn until(&self) -> Option<Timestamp> {

@@ -1,6 +1,6 @@
 //! The last lines of a run that stopped: what stopped it, what has and has not changed, what to do, the command.
 
-use pchat_planner::journal::Phase;
+use pchat_planner::journal::{Note, Phase};
 use pchat_planner::plan::{Direction, Next, StepId, StepState};
 use pchat_planner::pool::Mode;
 
@@ -127,6 +127,11 @@ pub fn changed(view: &View<'_>) -> String {
                 "This run has changed nothing itself; what it goes on with was begun at {}.",
                 time(t.opened, view.now)
             ),
+            None if keeps_silence(view) => {
+                format!(
+                    "This run has changed nothing; what is seen of the silence is kept in master on {target}."
+                )
+            }
             None => "This run has changed nothing.".to_owned(),
         });
     } else if done.is_empty() {
@@ -156,6 +161,14 @@ pub fn changed(view: &View<'_>) -> String {
         }
     }
     parts.join(" ")
+}
+
+/// Whether what is seen of a silent side stands at the far end, or is written before the run waits or ends.
+fn keeps_silence(view: &View<'_>) -> bool {
+    match view.plan.and_then(|plan| plan.note.as_ref()) {
+        Some(note) => matches!(note, Note::Keep { .. }),
+        None => view.facts.and_then(journal).is_some_and(|j| j.silence.is_some()),
+    }
 }
 
 /// A run that was asked to stop.

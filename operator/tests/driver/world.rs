@@ -14,7 +14,7 @@ use pchat_operator::reconcile::{Driver, Interrupt, Keeper, Outcome, Settings, St
 use pchat_operator::report::{Report, Silent};
 use pchat_operator::sql::refusal::{Refusal, RefusalCode};
 use pchat_planner::facts::*;
-use pchat_planner::journal::{Owner, Transition};
+use pchat_planner::journal::{Note, Owner, Transition};
 use pchat_planner::lsn::Position;
 use pchat_planner::plan::{Action, StepId};
 use tokio::sync::{Notify, Semaphore};
@@ -341,6 +341,14 @@ impl FarEnd for World {
             }
             None => self.carry_out(order),
         }
+    }
+
+    async fn note(&self, note: &Note, _: &str) -> Result<(), String> {
+        self.case().b().journal.silence = match note {
+            Note::Keep { silence, .. } => Some(silence.clone()),
+            Note::Forget(_) => None,
+        };
+        Ok(())
     }
 
     async fn news(&self, at_most: Duration) {

@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pchat_operator::observe::HOME;
 use pchat_operator::sql::batches::guard::{Warrant, transition_text};
-use pchat_operator::sql::batches::{Batch, log_shipping, ownership, recover, restore, sessions};
+use pchat_operator::sql::batches::{Batch, log_shipping, ownership, recover, restore, sessions, silence};
 use pchat_operator::sql::connect::{PROGRAM, connect};
 use pchat_operator::sql::connection::{Answer, Connection};
 use pchat_operator::sql::refusal::RefusalCode;
 use pchat_operator::sql::target::Secret;
 use pchat_planner::facts::Secondary;
-use pchat_planner::journal::{Epoch, Transition};
+use pchat_planner::journal::{Epoch, Note, Silence, Transition};
 use pchat_planner::lsn::{Fork, Lsn, Position};
 use pchat_planner::pool::LogSource;
 use uuid::Uuid;
@@ -549,4 +550,32 @@ async fn only_the_own_session_is_ended() {
     let answer = site.ask(&sessions::kill_own(spid, &since, PROGRAM)).await;
     assert_eq!((answer.error, answer.sets[0].rows()[0].int("found").unwrap()), (None, Some(1)));
     assert!(mine.ask(&sessions::identity(), LONG).await.is_err());
+}
+
+/// What was seen of a silent side belongs to no owner: it is written over what stood there when it was planned, in time, or not at all.
+#[tokio::test]
+async fn what_was_seen_is_written_only_over_what_stood_there_and_never_late() {
+    let site = Site::quiet().await;
+    let at = Timestamp::from_second(1_795_000_000).unwrap();
+    let seen = |rev| Silence { rev, since: at, until: at, found: Vec::new(), signs: Vec::new() };
+    let keep = |over: Option<u32>, rev| {
+        let note = Note::Keep { over: over.map(seen), silence: seen(rev) };
+        silence::note(&site.warrant, &note).unwrap()
+    };
+    let forget = |rev| silence::note(&site.warrant, &Note::Forget(seen(rev))).unwrap();
+    for batch in [keep(Some(0), 1), forget(0)] {
+        assert_eq!(site.refused(&batch).await, RefusalCode::State, "nothing stands there");
+    }
+    assert_eq!(site.ask(&keep(None, 0)).await.error, None);
+    for batch in [keep(None, 0), keep(Some(1), 2), forget(1)] {
+        assert_eq!(site.refused(&batch).await, RefusalCode::State, "another text stands there");
+    }
+    assert_eq!(site.ask(&keep(Some(0), 1)).await.error, None);
+    let late = Warrant { not_after: Timestamp::UNIX_EPOCH, ..site.warrant.clone() };
+    let late = silence::note(&late, &Note::Forget(seen(1))).unwrap();
+    assert_eq!(site.refused(&late).await, RefusalCode::Expired);
+    let far = site.bench.far();
+    assert_eq!(home(&look(&far).await).journal.silence, Some(seen(1)));
+    far.close().await;
+    assert_eq!(site.ask(&forget(1)).await.error, None);
 }

@@ -355,6 +355,7 @@ impl Case {
                 accepted: None,
                 recovery: None,
             }),
+            silence: None,
         };
         if let Some(s) = self.b().secondary.as_mut() {
             jobs(s).for_each(|j| j.enabled = Some(false));

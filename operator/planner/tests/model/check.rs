@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
 use pchat_planner::facts::PoolState;
-use pchat_planner::journal::Asked;
+use pchat_planner::journal::{Asked, Note};
 use pchat_planner::plan::{Action, Next, Plan, Reason};
 use pchat_planner::pool::Side;
 use stateright::{Model, Property};
@@ -30,6 +30,8 @@ pub enum Event {
     Crash(usize),
     Ends(usize),
     Approve(usize, String),
+    /// An executor writes down what it sees of the silent side.
+    Notes(usize),
     TurnField,
     Tick,
     Returns(usize),
@@ -64,6 +66,7 @@ impl std::fmt::Debug for Event {
                 write!(f, "executor {i} ends by itself and is started again with the field turned")
             }
             Event::Approve(i, d) => write!(f, "{d} is approved for executor {i}"),
+            Event::Notes(i) => write!(f, "executor {i} writes down what it sees of the silent side"),
             Event::TurnField => write!(f, "the field is turned"),
             Event::Tick => write!(f, "a tick passes"),
             Event::Returns(k) => write!(f, "partner {k} answers again"),
@@ -247,6 +250,18 @@ impl Check {
                 look(&mut w, i);
                 w.execs[i].approvals.push(digest);
             }
+            Event::Notes(i) => {
+                look(&mut w, i);
+                let note = plan(&self.env, &w, i).note?;
+                let silence = match note {
+                    Note::Keep { silence, .. } => Some(silence),
+                    Note::Forget(_) => None,
+                };
+                w.lived = silence.as_ref().is_some_and(|s| !s.signs.is_empty());
+                if self.env.has(Rule::SilenceKept) {
+                    w.journal.silence = silence;
+                }
+            }
             Event::TurnField => {
                 w.left.turns -= 1;
                 w.execs[0].declared = w.execs[0].declared.other();
@@ -257,6 +272,7 @@ impl Check {
             }
             Event::Returns(k) => {
                 w.left.returns -= 1;
+                w.lived = false;
                 w.peers[k] = match w.peers[k] {
                     Peer::MirrorCutOff => Peer::Mirror,
                     _ => Peer::Serves,
@@ -481,6 +497,11 @@ impl Model for Check {
             {
                 out.push(Event::Approve(i, d));
             }
+            let notes = self.env.notes && w.db.copy != Copy::Online && p.note.is_some();
+            // Without the rule nothing stands there, and the same note would be written again and again.
+            if notes && (self.env.has(Rule::SilenceKept) || !w.lived) {
+                out.push(Event::Notes(i));
+            }
             if w.left.crashes > 0 {
                 out.push(Event::Crash(i));
             }
@@ -531,6 +552,7 @@ impl Model for Check {
             never!("a stale copy is used by a person's word only", Bad::StaleCopyUsed),
             never!("evidence before destruction", Bad::NoEvidence),
             never!("live users are never disconnected", Bad::UsersKilled),
+            never!("a sign of life is given up by a person only", Bad::LifeForgotten),
             Property::<Self>::always("the journal vouches for what was recovered", |_, w| vouched(w)),
             Property::<Self>::always("every state drains", |check, w| {
                 !check.env.drains

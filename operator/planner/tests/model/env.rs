@@ -30,6 +30,8 @@ pub struct Env {
     pub without: &'static [Rule],
     /// Whether `maxDataLossMinutes` is declared.
     pub limit: bool,
+    /// Runs write down what they see of a silent side.
+    pub notes: bool,
     /// Check from each state that the operator alone drains it.
     pub drains: bool,
 }
@@ -86,6 +88,7 @@ pub fn disaster() -> World {
         readers: false,
         mirrored: false,
         store_ok: true,
+        lived: false,
         source_declared: false,
         execs: vec![exec(Side::Backup)],
         net: Vec::new(),

@@ -45,6 +45,8 @@ pub enum Rule {
     Resume,
     /// What is safe ends at the start of a backup.
     StartOfBackup,
+    /// What a run saw of a silent side stands at the far end.
+    SilenceKept,
 }
 
 /// Applies a request; false if it was refused.
@@ -287,6 +289,9 @@ fn recover(env: &Env, w: &mut World, msg: &Msg) -> bool {
     let since = msg.silent[0].max(msg.silent[1]);
     if msg.seen.iter().all(|p| p.silent()) && since >= msg.sent && !accepted {
         w.note(Bad::TooSoon);
+    }
+    if w.lived && !accepted {
+        w.note(Bad::LifeForgotten);
     }
     if stale(env, w) && !accepted {
         w.note(Bad::OverApplicable);

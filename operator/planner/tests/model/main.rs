@@ -49,7 +49,7 @@ fn holds(env: Env) {
 }
 
 fn env(name: &'static str, start: Vec<World>) -> Env {
-    Env { name, files: files(), start, without: &[], limit: false, drains: true }
+    Env { name, files: files(), start, without: &[], limit: false, notes: false, drains: true }
 }
 
 fn with(mut w: World, f: impl FnOnce(&mut World)) -> World {
@@ -110,6 +110,18 @@ fn a_primary_that_returns_or_was_only_cut_off() {
         w.left = Budget { cuts: 2, returns: 1, ticks: 2, ..Budget::default() };
     });
     let mut e = env("returning primary", vec![dead, cut, blinks]);
+    e.files.push(file(300, 400));
+    holds(e);
+}
+
+#[test]
+fn a_side_that_was_seen_to_live_is_not_forgotten() {
+    let w = with(hidden(disaster()), |w| {
+        w.peers = [Peer::CutOff, Peer::Dead];
+        w.left = Budget { late: 1, ticks: 1, crashes: 1, approvals: 1, ..Budget::default() };
+    });
+    let mut e = env("signs of life", vec![w]);
+    (e.notes, e.drains) = (true, false);
     e.files.push(file(300, 400));
     holds(e);
 }

@@ -133,3 +133,12 @@ fn a_failover_called_off_leaves_the_pool_protected() {
     let left = Budget { turns: 1, ..Budget::default() };
     found(&[Rule::Resume], DRAINS, one(disaster(), left));
 }
+
+#[test]
+fn what_is_kept_of_a_silence_tells_the_next_run_that_the_side_lives() {
+    let cut = with(hidden(disaster()), |w| w.peers = [Peer::CutOff, Peer::Dead]);
+    let mut e = one(cut, Budget { late: 1, ticks: 1, crashes: 1, ..Budget::default() });
+    e.files.push(file(300, 400));
+    (e.notes, e.drains) = (true, false);
+    found(&[Rule::SilenceKept], "a sign of life is given up by a person only", e);
+}

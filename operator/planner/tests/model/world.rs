@@ -159,6 +159,8 @@ pub enum Bad {
     NoEvidence = 128,
     /// Live users were disconnected.
     UsersKilled = 256,
+    /// Recovered though a run had seen the silent side live, and nobody accepted that.
+    LifeForgotten = 512,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -182,6 +184,8 @@ pub struct World {
     pub readers: bool,
     pub mirrored: bool,
     pub store_ok: bool,
+    /// A run has seen the silent side live, and written that down.
+    pub lived: bool,
     pub source_declared: bool,
     pub execs: Vec<Exec>,
     pub net: Vec<Msg>,

@@ -181,6 +181,11 @@ impl Warrant {
         parameters(self.open(name)).then(LOCK).then(between).then(EXPIRY).then(OWNED)
     }
 
+    /// A batch of a run that need not own the pool.
+    pub fn unowned(&self, name: &'static str, parameters: impl FnOnce(Batch) -> Batch) -> Batch {
+        parameters(self.open(name)).then(LOCK).then(EXPIRY)
+    }
+
     /// A batch that becomes the owner in place of `expected`.
     pub fn swapping(
         &self,

@@ -13,6 +13,7 @@ pub mod ownership;
 pub mod recover;
 pub mod restore;
 pub mod sessions;
+pub mod silence;
 pub mod state;
 
 use pchat_planner::lsn::{Lsn, Position};

@@ -2,8 +2,8 @@
 
 use pchat_planner::journal::Epoch;
 
-use super::Batch;
 use super::guard::{DROP_OWNER, MARK, OVER_THE_LAST, UNLOCK, WRITE_TRANSITION, Warrant, with_transition};
+use super::{Batch, silence};
 
 /// Compare-and-swap of the owner's token, and the transition as it is to stand.
 pub fn take(warrant: &Warrant, expected: Option<&Epoch>, transition: &str) -> Batch {
@@ -18,10 +18,20 @@ pub fn take(warrant: &Warrant, expected: Option<&Epoch>, transition: &str) -> Ba
 
 /// Closes the transition and removes the owner.
 pub fn release(warrant: &Warrant, transition: &str) -> Batch {
+    release_with(warrant, transition, "")
+}
+
+/// The same where the pool has moved: what was seen of the side that it left is over, too.
+pub fn release_delivered(warrant: &Warrant, transition: &str) -> Batch {
+    release_with(warrant, transition, silence::DROP)
+}
+
+fn release_with(warrant: &Warrant, transition: &str, more: &str) -> Batch {
     warrant
         .guarded("ReleaseOwnership", |b| with_transition(b, transition))
         .then(OVER_THE_LAST)
         .then(WRITE_TRANSITION)
+        .then(more)
         .then(DROP_OWNER)
         .then("SELECT @now AS now_utc;")
         .then(UNLOCK)

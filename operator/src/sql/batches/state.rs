@@ -81,7 +81,7 @@ SELECT DISTINCT CONVERT(int, r.session_id) AS restoring_session, r.command, CONV
  WHERE l.resource_type = N'DATABASE' AND l.resource_database_id = @id AND (r.command LIKE N'RESTORE%' OR r.command LIKE N'BACKUP%');
 
 SELECT e.name AS property, CONVERT(nvarchar(3750), e.value) AS text FROM master.sys.extended_properties AS e
- WHERE e.class = 0 AND e.name IN (@lock + N'/owner', @lock + N'/journal');
+ WHERE e.class = 0 AND e.name IN (@lock + N'/owner', @lock + N'/journal', @lock + N'/silence');
 
 SELECT (SELECT COUNT(*) FROM sys.sysprocesses AS a WHERE a.program_name LIKE N'SQLAgent%') AS agent_sessions,
        CONVERT(int, SERVERPROPERTY(N'EngineEdition')) AS engine_edition, HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER STATE') AS sees_sessions,

@@ -334,6 +334,15 @@ impl Trial {
         assert_eq!(self.stage.lab.mutations(), 0, "something was changed");
     }
 
+    /// Nothing was changed since the last `mark` but for what is kept of a silence, which has been written since then alone.
+    #[track_caller]
+    pub fn untouched_but_for_the_silence(&self) {
+        let kept: Value =
+            self.property("/silence").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let written = kept["rev"].as_u64().map_or(0, |rev| rev + 1);
+        assert_eq!(self.stage.lab.mutations(), written, "something else was changed: {kept}");
+    }
+
     /// The run converged, its report was true, the pool serves from the backup side alone, and another run changes nothing.
     pub async fn delivered(&self, run: &Run) {
         self.served(run).await;

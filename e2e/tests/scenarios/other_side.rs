@@ -185,7 +185,7 @@ async fn an_old_copy_that_is_online_at_the_backup_is_not_taken_for_the_recovered
     trial.order("kill site primary").await;
     let run = trial.converge(&[]).await;
     run.stopped("StaleCopySuspected", exit::APPROVAL).tells(&["mgc", "beyond"]);
-    trial.untouched();
+    trial.untouched_but_for_the_silence();
 }
 
 /// A side that is only cut off from here goes on writing; its next backup tells.

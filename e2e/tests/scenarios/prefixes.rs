@@ -19,7 +19,7 @@ async fn undeclared(prefix: u8) {
     trial.order("mark").await;
     let run = trial.converge(&[]).await;
     run.stopped("LogShippingSourceUnknown", exit::BLOCKED).tells(&["mgc", "logShipping.share"]);
-    trial.untouched();
+    trial.untouched_but_for_the_silence();
     trial.declare(DECLARED);
     let run = trial.converge(&[]).await;
     trial.delivered(&run).await;

@@ -86,8 +86,12 @@ impl<F: FarEnd> FarEnd for Bounded<F> {
         Box::pin(self.inner.act(order, progress)).await
     }
 
-    fn note(&self, note: &Note, executor: &str) -> impl Future<Output = Result<(), String>> + Send {
-        Box::pin(self.inner.note(note, executor))
+    async fn note(&self, note: &Note, executor: &str) -> Result<(), String> {
+        // Who may not begin anything writes nothing either: another replica sees what is to be seen.
+        if self.limits.heard.as_ref().is_some_and(|heard| heard.doubtful().is_some()) {
+            return Ok(());
+        }
+        Box::pin(self.inner.note(note, executor)).await
     }
 
     async fn news(&self, at_most: Duration) {

@@ -194,7 +194,7 @@ impl<'a> Evidence<'a> {
         let times = Times::of(backups, db);
         let ahead = facts.instances.get(&crate::next::BACKUP).map(|f| times::ahead(state.clock, f.at));
         let ahead = ahead.unwrap_or_default();
-        let recorded = silence::standing(state).filter(|_| other.stopped_at.is_none());
+        let recorded = silence::standing(state).filter(|_| other.stopped_at.is_none() && !other.unseen);
         let sign = backups.filter(|_| other.serves.is_none()).and_then(|b| {
             let since = other.silent_since?;
             life::Watch { times: &times, recorded, since, ahead, now }.sign(b, &db.name)

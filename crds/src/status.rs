@@ -12,6 +12,12 @@ use serde::{Deserialize, Serialize};
 /// The most entries of [`PersistentChatPoolStatus::history`].
 pub const HISTORY_LIMIT: usize = 10;
 
+/// The most entries of [`QuestionStatus::hazards`].
+pub const HAZARDS_LIMIT: usize = 100;
+
+/// The longest [`HazardStatus::sentence`]: one that names some hundred files.
+pub const SENTENCE_LIMIT: usize = 16_384;
+
 /// What the operator last saw and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +48,9 @@ pub struct PersistentChatPoolStatus {
     /// How much was or would be lost, as an interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossStatus>,
+    /// What waits for an approval, with all that one would accept; absent while nothing is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<QuestionStatus>,
     /// The approval that was given, kept here because the annotation may be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalStatus>,
@@ -160,6 +169,36 @@ pub struct LossStatus {
     /// What the bounds rest on.
     #[schemars(length(max = 2048))]
     pub explanation: String,
+}
+
+/// A question to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuestionStatus {
+    /// The digest to approve. Absent where the list of hazards is not whole: what can't be read here can't be accepted here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub digest: Option<String>,
+    /// What is lost, in one sentence.
+    #[schemars(length(max = 2048))]
+    pub loss: String,
+    /// How many hazards there are.
+    pub count: u32,
+    /// Every hazard that an approval accepts.
+    #[schemars(length(max = 100))]
+    pub hazards: Vec<HazardStatus>,
+}
+
+/// Something that only a person may accept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HazardStatus {
+    /// Its kind, such as LogChainGap.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What accepting it means, in one sentence that names every file and server that it is about.
+    #[schemars(length(max = 16384))]
+    pub sentence: String,
 }
 
 /// An approval.

@@ -112,7 +112,7 @@ fn online(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
     let beyond: Vec<String> = chain::judge(backups, &db.name, point, own).iter().flat_map(beyond).collect();
     match (ends_there, beyond.is_empty()) {
         (true, true) => Copy::Proved,
-        (_, false) => Copy::Unproved(format!("files go beyond it: {}", crate::words::list(beyond))),
+        (_, false) => Copy::Unproved(format!("files go beyond it: {}", beyond.join(", "))),
         (false, true) => Copy::Unproved(format!("no readable log backup ends at LSN {}", point.lsn)),
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
             sentence: format!(
                 "{database} takes another way than recovery fork {fork} to LSN {}: what only {} holds is given up",
                 course.end.lsn,
-                crate::words::list(files)
+                files.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
             ),
         });
     }
@@ -67,11 +67,13 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
         .collect();
     if unknown.len() > FILE_BY_FILE {
         let (first, why) = &course.unknown[0];
-        let sentence = format!(
-            "{} can't be read, {first} among them ({why}); if they hold log backups, they are given up",
-            crate::words::count(unknown.len(), "file")
-        );
         let names: Vec<String> = unknown.into_iter().map(|(what, _)| what).collect();
+        // Who accepts them is shown them all.
+        let sentence = format!(
+            "{} can't be read, {first} for example because {why}; if they hold log backups, they are given up: {}",
+            crate::words::count(names.len(), "file"),
+            names.join(", ")
+        );
         unknown = vec![(names.join("\n"), sentence)];
     }
     out.extend(unknown.into_iter().map(|(subject, sentence)| Hazard {

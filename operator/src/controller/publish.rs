@@ -23,13 +23,10 @@ use super::stored::{Stored, version};
 use super::teller::{Make, Sink};
 use super::{Context, MANAGER, answered};
 use crate::reconcile::Backoff;
-use crate::report::status::{Change, Kind, agreed, changes};
+use crate::report::status::{Change, Kind, NOTE, agreed, changes};
 
 /// The least time between two writes of one status: progress within it is told in one.
 const GRAIN: Duration = Duration::from_millis(200);
-
-/// The longest note that the API server takes in an event, in bytes.
-const NOTE: usize = 1024;
 
 /// Events that wait to be written at most, for one pool. Beyond that the oldest goes: the status tells what holds now.
 const EVENTS: usize = 256;

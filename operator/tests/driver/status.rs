@@ -7,6 +7,7 @@ use pchat_crds::status::{ApprovalStatus, ConditionStatus, PersistentChatPoolStat
 use pchat_operator::controller::teller::{Make, Sink, Teller};
 use pchat_operator::reconcile::{Ending, Outcome};
 use pchat_operator::report::status::{Change, Kind, Object, agreed, changes};
+use pchat_planner::facts::{BackupFile, Header};
 use pchat_planner::pool::Side;
 
 use crate::common::{Case, P, silent};
@@ -183,6 +184,72 @@ async fn a_stop_that_waits_for_an_approval_names_the_loss_and_the_command_and_ta
     assert_eq!(condition(&status, "ApprovalRequired").0, ConditionStatus::False);
     assert_eq!(condition(&status, "Ready").0, ConditionStatus::True);
     assert_eq!(status.history[0].approval.as_deref(), Some(digest.as_str()));
+}
+
+/// A pool whose last files can't be read, so many of them.
+fn unreadable(files: usize) -> Case {
+    Case::disaster().with(|case| {
+        for n in 0..files {
+            let why = "Cannot open backup device; operating system error 5(Access is denied.) (error 3201). Give the SQL Server service \
+                       account the right to read the share and the folder, or copy the file by hand"
+                .to_owned();
+            let file = BackupFile { on_share: Some(Header::Unknown(why)), in_folder: None };
+            case.files().files.insert(format!("mgc_20261123{n:06}.trn"), file);
+        }
+    })
+}
+
+/// What an approval accepts can be read where it is given, whole; a text that is cut at its end does not lose what it costs.
+#[tokio::test(start_paused = true)]
+async fn a_long_question_begins_with_loss_and_command_and_stands_whole_in_the_status() {
+    for files in [18, 300] {
+        let (world, written) = (World::new(unreadable(files)), Written::default());
+        let outcome = run(&world, &written, None).await;
+        let Ending::Halted(halt) = &outcome.ending else { panic!("it did not stop") };
+        let digest = halt.digest().expect("an approval resolves it");
+        let status = written.last();
+        for kind in ["ApprovalRequired", "Ready"] {
+            let (_, _, message) = condition(&status, kind);
+            let (costs, command) = message.split_once("To accept exactly").expect(message);
+            assert!(costs.contains("11:11:40 UTC"), "{kind}: {message}");
+            assert!(command.contains(&format!("approve={digest} ")), "{kind}: {message}");
+            assert!(message.chars().count() <= 2048);
+        }
+        let question = status.question.as_ref().expect("a question");
+        assert_eq!(question.digest.as_deref(), Some(digest));
+        assert_eq!(question.count as usize, question.hazards.len());
+        let all: String = question.hazards.iter().map(|hazard| hazard.sentence.as_str()).collect();
+        for n in 0..files {
+            assert!(all.contains(&format!("mgc_20261123{n:06}.trn")), "file {n} is not in the question");
+        }
+        // An event that can't hold the question holds no digest.
+        for event in written.events() {
+            assert!(event.note.len() <= 1024 || !event.note.contains(digest), "{}", event.note);
+            let asks = event.action == "ApprovalRequired" && event.kind == Kind::Warning;
+            assert!(!asks || event.note.contains("status.question"), "{}", event.note);
+        }
+        // Given, it is over.
+        let outcome = run(&world, &written, Some(digest)).await;
+        assert_eq!(outcome.ending, Ending::Converged);
+        assert_eq!(written.last().question, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_into_the_status_can_not_be_accepted_by_way_of_it() {
+    let (world, written) = (World::new(unreadable(2_000)), Written::default());
+    let outcome = run(&world, &written, None).await;
+    let Ending::Halted(halt) = &outcome.ending else { panic!("it did not stop") };
+    let digest = halt.digest().expect("an approval resolves it");
+    let status = written.last();
+    assert!(!yaml(status.clone()).contains(digest), "{}", yaml(status));
+    let (answer, _, message) = condition(&status, "ApprovalRequired");
+    assert_eq!(answer, ConditionStatus::True);
+    assert!(message.contains("converge --approve"), "{message}");
+    assert_eq!(
+        status.question.as_ref().map(|question| (question.count, question.digest.clone())),
+        Some((1, None))
+    );
 }
 
 #[tokio::test(start_paused = true)]

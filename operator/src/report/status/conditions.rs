@@ -11,9 +11,9 @@ use pchat_planner::times;
 
 use super::past::same_answer;
 use super::reasons::LOOKING;
-use super::{APPROVAL_WAIT, Moment, readiness};
+use super::{APPROVAL_WAIT, Moment, question, readiness};
 use crate::observe::HOME;
-use crate::report::words::{list, meaning, opening, sentence};
+use crate::report::words::{count, list, meaning, opening, sentence};
 use crate::report::{Halt, View, header, stop};
 
 /// The log shipping of a healthy pool is not further behind than this: log shipping's own default threshold.
@@ -183,16 +183,34 @@ fn halted(moment: &Moment<'_>, halt: &Halt) -> String {
     let parts = [stop::message(view, halt), stop::changed(view), stop::remedy(halt)];
     let text = parts.join(" ");
     match halt.digest() {
-        Some(digest) => format!("{} {}", text.trim(), accept(moment, digest)),
+        // A message is cut at its end: what it costs and the command stand in front of what may be long.
+        Some(digest) => format!("{} {} {}", lost(moment), accept(moment, digest), text.trim()),
         None => text.trim().to_owned(),
     }
 }
 
+fn lost(moment: &Moment<'_>) -> String {
+    let view = &moment.view;
+    view.plan.map(|plan| header::loss(&plan.loss, view.now, false)).unwrap_or_default()
+}
+
+/// The command that accepts what `status.question` lists; where that list is not whole, that there is none.
 fn accept(moment: &Moment<'_>, digest: &str) -> String {
     let object = moment.object;
+    let hazards = moment.view.plan.map_or(&[][..], |plan| &plan.hazards);
+    if !question::is_whole(hazards) {
+        return format!(
+            "The {} in question are more than a status can hold, so they can't be accepted here: pchat-operator plan -o json lists \
+             them all, and converge --approve accepts them.",
+            count(hazards.len() as u64, "hazard")
+        );
+    }
     format!(
-        "To accept exactly that: kubectl annotate pchat {} -n {} --overwrite persistentchat.io/approve={digest}",
-        object.name, object.namespace
+        "To accept exactly what status.question lists ({}): kubectl annotate pchat {} -n {} --overwrite \
+         persistentchat.io/approve={digest}",
+        count(hazards.len() as u64, "hazard"),
+        object.name,
+        object.namespace
     )
 }
 
@@ -243,7 +261,6 @@ fn approval(moment: &Moment<'_>) -> Answer {
     let view = &moment.view;
     let hazards = view.plan.map_or(&[][..], |plan| &plan.hazards);
     let hazards: Vec<String> = hazards.iter().map(|hazard| sentence(&hazard.sentence)).collect();
-    let lost = view.plan.map(|plan| header::loss(&plan.loss, view.now, false)).unwrap_or_default();
     let given = match &moment.object.approval {
         Some(given) if given.digest != digest => {
             format!("What was approved ({}) does not cover this. ", given.digest)
@@ -251,12 +268,13 @@ fn approval(moment: &Moment<'_>) -> Answer {
         _ => String::new(),
     };
     let hazards = opening(&hazards.join(" "), &[&view.pool.database]);
-    let text = format!("{given}{hazards} {lost} {}", accept(moment, digest));
+    // Cut at its end, where it is too long: the list is whole in `status.question`.
+    let text = format!("{given}{} {} It accepts: {hazards}", lost(moment), accept(moment, digest));
     answer("ApprovalRequired", True, halt.name(), text)
 }
 
 /// A new run comes to the same question only after some steps; it has been asked all the while.
-fn still_asked(moment: &Moment<'_>) -> Option<Answer> {
+pub(super) fn still_asked(moment: &Moment<'_>) -> Option<Answer> {
     let plan = moment.view.plan.filter(|plan| !plan.hazards.is_empty() && !plan.digest.is_empty())?;
     let old = moment.before.conditions.iter().find(|c| c.type_ == "ApprovalRequired" && c.status == True)?;
     let given = moment.object.approval.as_ref().is_some_and(|given| given.digest == plan.digest);

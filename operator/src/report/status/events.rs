@@ -51,10 +51,27 @@ pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus
             kind: if bad { Kind::Warning } else { Kind::Normal },
             reason: condition.reason.clone(),
             action: condition.type_.clone(),
-            note: condition.message.clone(),
+            note: note(condition),
         });
     }
     changes
+}
+
+/// The longest note that the API server takes in an event, in bytes.
+pub const NOTE: usize = 1024;
+
+/// An event that can't hold the whole question holds no digest either: it says where the question stands.
+fn note(condition: &pchat_crds::status::Condition) -> String {
+    let message = &condition.message;
+    match message.split_once("To accept exactly") {
+        Some((before, _)) if message.len() > NOTE => {
+            format!(
+                "{before}What is asked, and the command that accepts it, stand in status.question and in the condition {}.",
+                condition.type_
+            )
+        }
+        _ => message.clone(),
+    }
 }
 
 /// Whether a condition tells of something that holds the pool up, not of work under way.

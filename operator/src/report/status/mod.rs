@@ -6,6 +6,7 @@
 mod conditions;
 mod events;
 mod past;
+mod question;
 mod readiness;
 mod reasons;
 
@@ -22,7 +23,7 @@ use pchat_planner::plan::{self, Direction, Next, Reason};
 use pchat_planner::{pool, times};
 
 pub use self::conditions::{Answer, invalid};
-pub use self::events::{Change, Kind, changes};
+pub use self::events::{Change, Kind, NOTE, changes};
 pub use self::past::agreed;
 pub use self::readiness::readiness;
 pub use self::reasons::page as reasons;
@@ -84,6 +85,7 @@ pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
         conditions: past::stamp(conditions::all(moment), before, object.generation, view.now),
         plan: moving.then(|| plan_status(moment)).flatten(),
         loss: view.plan.filter(|_| moving).map(|plan| loss(&plan.loss, view.now, done(&view))),
+        question: question::question(moment),
         approval: object.approval.clone(),
         journal: facts.and_then(journal).map(|journal| JournalStatus {
             epoch: journal.owner.as_ref().map(|owner| owner.epoch.0.clone()),
@@ -147,7 +149,8 @@ fn step(view: &View<'_>) -> Option<String> {
 fn plan_status(moment: &Moment<'_>) -> Option<PlanStatus> {
     let view = &moment.view;
     let plan = view.plan?;
-    let digest = moment.halt.and_then(Halt::digest).map(str::to_owned);
+    let digest = moment.halt.and_then(Halt::digest).filter(|_| question::is_whole(&plan.hazards));
+    let digest = digest.map(str::to_owned);
     let listed = view.record.listing.iter().map(|step| StepStatus {
         name: format!("{:?}", step.id),
         state: match step.state {

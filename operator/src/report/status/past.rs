@@ -109,9 +109,10 @@ pub fn same_answer(old: &Condition, kind: &str, status: ConditionStatus, message
     old.type_ == kind && old.status == status && !(kind == "ApprovalRequired" && another)
 }
 
-/// The digest that a message ends with, if it asks for an approval.
+/// The digest that a message tells, if it asks for an approval.
 fn digest(message: &str) -> Option<&str> {
-    message.rsplit_once("approve=").map(|(_, digest)| digest)
+    let (_, behind) = message.split_once("persistentchat.io/approve=")?;
+    behind.split_whitespace().next()
 }
 
 /// Times of change are those of before while the answer is the same.

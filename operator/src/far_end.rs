@@ -78,6 +78,8 @@ impl Freshness {
             | Action::StartCopy { .. }
             | Action::DisconnectSessions
             | Action::ApplyLogs { .. }
+            | Action::FindPosition { .. }
+            | Action::LeaveStandby
             | Action::RecoverDatabase { .. }
             | Action::SetMultiUser
             | Action::RemoveLogShipping { .. }

@@ -44,7 +44,9 @@ impl FarEnd for RealFarEnd {
         self.observer.forget_home().await;
         let situation =
             Situation { clock: self.observer.clock().await, silent_servers: self.observer.silent_servers() };
-        self.actor.act(order, &situation, progress).await
+        let told = self.actor.act(order, &situation, progress).await;
+        self.observer.stumbled(&self.actor.troubles());
+        told
     }
 
     async fn note(&self, note: &Note, executor: &str) -> Result<(), String> {

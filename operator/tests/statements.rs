@@ -111,6 +111,9 @@ fn shapes(name: &str) -> Vec<(String, Batch)> {
         ("recover", recover::recover(&warrant, at, Some(&source), &known, Some(&known[0]), &text)),
         ("recover-unproved", recover::recover(&warrant, at, Some(&source), &known, None, &text)),
         ("recover-nowhere", recover::recover(&warrant, at, None, &[], None, &text)),
+        ("find-position", restore::find(&warrant, &path, 1)),
+        ("leave-standby", restore::leave_standby(&warrant)),
+        ("verify", files::verify(&path, 1)),
         ("multi-user", recover::set_multi_user(&warrant)),
         ("list", files::list(&path)),
     ];
@@ -251,7 +254,7 @@ fn nothing_that_came_from_outside_becomes_text() {
 
 #[test]
 fn every_mutating_batch_is_guarded_in_the_right_order() {
-    let reads = ["state", "free", "identity", "kill-own", "progress", "list", "headers"];
+    let reads = ["state", "free", "identity", "kill-own", "progress", "list", "headers", "verify"];
     for (shape, batch) in shapes("mgc") {
         if reads.iter().any(|r| shape.starts_with(&format!("{r}-"))) {
             continue;
@@ -291,7 +294,7 @@ fn every_mutating_batch_is_guarded_in_the_right_order() {
 fn evidence_is_written_and_read_back_before_what_it_records_is_touched() {
     for (shape, batch) in shapes("mgc") {
         let text = batch.text();
-        for effect in ["sp_update_job", "sp_delete_log_shipping", "RESTORE DATABASE"] {
+        for effect in ["sp_update_job", "sp_delete_log_shipping", "RESTORE DATABASE @db WITH RECOVERY"] {
             if let Some(effect) = text.find(effect) {
                 let read_back = text.find("PCHAT|EVIDENCE|the transition").unwrap_or(usize::MAX);
                 assert!(read_back < effect, "{shape}");

@@ -1,15 +1,8 @@
 //! What happens to log backups: torn, missing, foreign, late, out of reach.
 
 use crate::common::{BACKUP, PRIMARY_MIRROR, Trial, each, exit};
-use serde_json::Value;
 
 const SHARE: &str = r"\\files\pchat-logs";
-
-/// Names of the files that a run restored.
-fn applied(document: &Value) -> Vec<String> {
-    let applied = document["run"]["applied"].as_array().cloned().unwrap_or_default();
-    applied.iter().map(|f| f["name"].as_str().unwrap_or_default().to_owned()).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_torn_last_file_is_the_end_of_the_chain() {
@@ -19,7 +12,7 @@ async fn a_torn_last_file_is_the_end_of_the_chain() {
         let torn = trial.files("share").pop().unwrap();
         let run = trial.converge(&[]).await;
         assert_eq!(run.code, exit::DONE, "{how}: {run}");
-        assert!(!applied(&run.document).contains(&torn), "{how}: {torn} was applied");
+        assert!(!run.applied().contains(&torn), "{how}: {torn} was applied");
         assert!(
             run.document.to_string().contains(&torn),
             "{how}: {torn} is not told: {}",
@@ -110,7 +103,7 @@ async fn a_file_that_turns_up_while_the_run_is_at_work_is_applied() {
     let last = trial.files("share").pop().unwrap();
     trial.order("gate open").await;
     let run = trial.end(child).await;
-    assert!(applied(&run.document).contains(&last), "{last} was not applied: {run}");
+    assert!(run.applied().contains(&last), "{last} was not applied: {run}");
     trial.delivered(&run).await;
 }
 
@@ -133,7 +126,7 @@ async fn a_file_that_turns_up_behind_the_last_look_is_not_recovered_over() {
     let last = trial.files("share").pop().unwrap();
     trial.order(&format!("hang {BACKUP} 0")).await;
     let run = trial.end(child).await;
-    assert!(applied(&run.document).contains(&last), "{last} was recovered over: {run}");
+    assert!(run.applied().contains(&last), "{last} was recovered over: {run}");
     trial.delivered(&run).await;
 }
 

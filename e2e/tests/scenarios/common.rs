@@ -89,6 +89,18 @@ impl Run {
             .join(" ")
     }
 
+    /// Names of the files that it restored.
+    pub fn applied(&self) -> Vec<String> {
+        let applied = self.document["run"]["applied"].as_array().cloned().unwrap_or_default();
+        applied.iter().map(|f| f["name"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Files that it told to be given up unread.
+    pub fn unread(&self) -> Vec<String> {
+        let unread = self.document["loss"]["unread"].as_array().cloned().unwrap_or_default();
+        unread.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// It ended at this stop, with this exit code.
     #[track_caller]
     pub fn stopped(&self, name: &str, code: i32) -> &Self {
@@ -312,6 +324,11 @@ impl Trial {
     /// The real folder behind the copy folder.
     pub fn copy_folder(&self) -> PathBuf {
         self.stage.lab.dir().join("world/hosts").join(BACKUP).join("D/LogShip")
+    }
+
+    /// The real folder behind the share.
+    pub fn share(&self) -> PathBuf {
+        self.stage.lab.dir().join("world/shares/files/pchat-logs")
     }
 
     /// The names of the log backups that a folder's listing in the state has (`share` or `folder`).

@@ -9,6 +9,7 @@ mod backups;
 mod cluster;
 mod common;
 mod crashes;
+mod evidence;
 mod executors;
 mod far_ends;
 mod forced;

@@ -120,7 +120,7 @@ impl Planner<'_> {
             return Some((self.wait(id, stops::restore_running(e, restore), None), id));
         }
         let Ok(from) = e.db.position else {
-            return Some((Next::Blocked(stops::position_unknown(e)), id));
+            return Some((self.find_position(), id));
         };
         let links = match e.course() {
             Some(c) if e.accepted.is_some() => c.links.as_slice(),
@@ -143,6 +143,24 @@ impl Planner<'_> {
             Some(row) if row.decision != Decision::Go => Some((self.told(row, Some(id)), id)),
             Some(_) => None,
             None => Some((Next::Blocked(stops::database_unusable(e, "was not judged")), id)),
+        }
+    }
+
+    /// Where nobody knows where a STANDBY copy stands: the server knows, and tells it by what it refuses.
+    fn find_position(&self) -> Next {
+        let e = &self.e;
+        let id = StepId::ApplyLogs;
+        if !e.nowhere() {
+            return Next::Blocked(stops::position_unknown(e));
+        }
+        let files = e.untried();
+        if !files.is_empty() && !e.listing_first() {
+            return Next::Run(id, Action::FindPosition { files });
+        }
+        match e.row(Stage::Recovery).filter(|r| r.decision != Decision::Go) {
+            Some(row) => self.told(row, Some(id)),
+            None if e.accepted.is_some() => Next::Run(id, Action::LeaveStandby),
+            None => Next::Blocked(stops::position_unknown(e)),
         }
     }
 
@@ -191,6 +209,7 @@ impl Planner<'_> {
             safe_until: e.loss.safe_until,
             at_most_until: e.loss.at_most_until,
             silent_since: e.loss.at_least_until,
+            unread: Recovery::unread(&e.loss.unread),
         };
         let action = Action::RecoverDatabase {
             at,
@@ -310,6 +329,7 @@ impl Planner<'_> {
                 safe_until: e.loss.safe_until,
                 at_most_until: e.loss.at_most_until,
                 silent_since: e.loss.at_least_until,
+                unread: Recovery::unread(&e.loss.unread),
             });
         }
         Next::Run(StepId::ReleaseOwnership, Action::ReleaseOwnership { transition })

@@ -1,7 +1,7 @@
 //! Judges which log backups apply, in which order, and where the chain ends.
 //!
-//! LSN and recovery fork decide, as the headers tell them; names only say which unreadable file lies before a
-//! point that the chain has already passed. Never answers "nothing is left" for what could not be read.
+//! LSN and recovery fork decide, as the headers tell them; names decide nothing, not even which unreadable file can't be
+//! needed any more. Never answers "nothing is left" for what could not be read.
 //!
 //! A set applies at position p if `FirstLSN <= p < LastLSN`, it starts on p's fork, and it does not leave that fork
 //! before p (4305, 4326 and 4330 are what SQL Server answers otherwise). Files that leave the fork open more than one
@@ -12,13 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::{BackupKind, BackupSet, Backups, Header};
-use crate::files::{join, readable, unreadable};
+use crate::facts::{BackupSet, Backups};
+use crate::files::{Held, held, join, unreadable};
 use crate::lsn::{Fork, Lsn, Position};
 use crate::plan::LogFile;
 
 /// A torn file must have been found unchanged for this long before it counts as the end of the chain.
 pub const TORN_STABLE: SignedDuration = SignedDuration::from_secs(10);
+
+/// So long is waited at most for files to settle that are written or replaced again and again; then a person is asked.
+pub const RESTLESS_MOST: SignedDuration = SignedDuration::from_secs(30);
 
 /// More courses than this are not told apart: a share with so many forks needs a person anyway.
 const MAX_COURSES: usize = 6;
@@ -60,6 +63,28 @@ pub struct Torn {
     pub since: Timestamp,
 }
 
+/// A set that continues the chain by its header and that RESTORE could not read to its end, wherever it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// File.
+    pub name: String,
+    /// The server's words.
+    pub what: String,
+    /// Files behind it that need it.
+    pub behind: Vec<String>,
+}
+
+/// What the unreadable files of a course mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// There is none, or one torn file, and a dying server leaves one behind: it is the end of the chain.
+    Settled,
+    /// One may still be being written: it is looked at again then.
+    Wait(Timestamp),
+    /// More than a dying server leaves behind, or they do not come to rest: a person is asked.
+    Ask,
+}
+
 /// The place where a course took one of several forks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -86,8 +111,14 @@ pub struct Course {
     pub gap: Option<Stray>,
     /// Forks that this course does not take, or can't take any more, with the files that are left out.
     pub left_out: BTreeMap<Fork, Vec<String>>,
+    /// The set at the end that can't be restored.
+    pub broken: Option<Broken>,
     /// Unreadable files that may lie behind the end.
     pub torn: Vec<Torn>,
+    /// Files that somebody was writing.
+    pub in_use: Vec<String>,
+    /// Since when each look has found a file that may still be being written.
+    pub restless: Option<Timestamp>,
     /// What could not be read, and why.
     pub unknown: Vec<(String, String)>,
     /// A place is still being listed: what it holds is missing here.
@@ -101,62 +132,105 @@ impl Course {
         &self.links[..until]
     }
 
-    /// When the youngest torn file will have been stable for long enough, if the look that began at `looked` was earlier: that time
-    /// has passed shows nothing, only that it was found so again.
-    pub fn settles(&self, looked: Timestamp) -> Option<Timestamp> {
-        let at = self.torn.iter().map(|t| crate::words::after(t.since, TORN_STABLE)).max()?;
-        (at > looked).then_some(at)
+    /// What the files mean that could not be read, by the look that began at `looked`. That time has passed since then shows
+    /// nothing, only that they were found so again. Each file is judged by its own two looks: one that turns up later starts no
+    /// clock of another.
+    pub fn unread(&self, looked: Timestamp) -> Unread {
+        let settles = |t: &Torn| crate::words::after(t.since, TORN_STABLE);
+        let young = || self.torn.iter().map(settles).filter(|at| *at > looked);
+        let settled = self.torn.len() - young().count();
+        let restless = |most| self.restless.is_none_or(|since| looked.duration_since(since) >= most);
+        if settled > 1
+            || (self.restless.is_some() && restless(RESTLESS_MOST) && young().next().is_some())
+            || (!self.in_use.is_empty() && restless(TORN_STABLE))
+        {
+            return Unread::Ask;
+        }
+        let in_use = self.restless.filter(|_| !self.in_use.is_empty());
+        let in_use = in_use.map(|since| crate::words::after(since, TORN_STABLE));
+        young().chain(in_use).max().map_or(Unread::Settled, Unread::Wait)
+    }
+
+    /// Names of everything that is given up if this course is taken, as far as it could not be read.
+    pub fn given_up(&self) -> Vec<String> {
+        let broken = self.broken.iter().map(|b| &b.name);
+        let torn = self.torn.iter().map(|t| &t.name);
+        let all = broken.chain(torn).chain(&self.in_use).chain(self.unknown.iter().map(|(name, _)| name));
+        all.collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
 
     /// Nothing applicable is left behind the links, and that is known.
     pub fn known_end(&self) -> bool {
         !self.unseen
             && self.gap.is_none()
+            && self.broken.is_none()
             && self.left_out.is_empty()
             && self.unknown.is_empty()
+            && self.in_use.is_empty()
             && self.choices.is_empty()
     }
 }
 
 /// The readable log backups of the database named `database`, each with the file that holds it.
 pub fn sets<'a>(backups: &'a Backups, database: &str) -> Vec<(&'a str, &'a BackupSet)> {
-    let database = database.to_lowercase();
-    let mut out = Vec::new();
-    for (name, file) in &backups.files {
-        for set in readable(file).map(|(sets, _)| sets).unwrap_or_default() {
-            if set.kind == BackupKind::Log && set.database.to_lowercase() == database {
-                out.push((name.as_str(), set));
-            }
-        }
+    held(backups, database).into_iter().map(|h| (h.name, h.set)).collect()
+}
+
+/// Everything that could be restored, in the order of the log, for a copy whose position nobody knows. Where two places hold a
+/// set, it is there once.
+pub fn untried(backups: &Backups, database: &str) -> Vec<LogFile> {
+    let mut all: Vec<Held> = held(backups, database).into_iter().filter(|h| !h.is_damaged()).collect();
+    all.sort_by_key(|h| (h.set.last_lsn, h.set.first_lsn));
+    all.dedup_by_key(|h| h.set.id);
+    all.iter().map(|h| log_file(backups, h)).collect()
+}
+
+fn log_file(backups: &Backups, held: &Held) -> LogFile {
+    let Held { name, set, in_folder, on_share } = *held;
+    let folder = join(&backups.source.folder, name);
+    let share = join(&backups.source.share, name);
+    let (path, fallback) = if in_folder { (folder, on_share.then_some(share)) } else { (share, None) };
+    LogFile {
+        name: name.to_owned(),
+        path,
+        fallback,
+        set: set.position,
+        first_lsn: set.first_lsn,
+        last_lsn: set.last_lsn,
+        size: set.size,
     }
-    out
 }
 
 /// Every course from `from` through the files. Never empty. Sets on `own` (the fork that an already recovered copy is
 /// on) are its own log backups and none of the chain.
 pub fn judge(backups: &Backups, database: &str, from: Position, own: Option<Fork>) -> Vec<Course> {
-    let all = sets(backups, database);
+    let all = held(backups, database);
     let family =
-        all.iter().find(|(_, s)| s.first_fork == from.fork || s.fork == from.fork).map(|(_, s)| s.family);
-    let mut candidates: Vec<(&str, &BackupSet)> = all
-        .into_iter()
-        .filter(|(_, s)| {
-            family.is_none_or(|f| s.family == f) && own.is_none_or(|o| s.first_fork != o && s.fork != o)
+        all.iter().find(|h| h.set.first_fork == from.fork || h.set.fork == from.fork).map(|h| h.set.family);
+    let (mut candidates, mut damaged): (Vec<Held>, Vec<Held>) = all
+        .iter()
+        .filter(|h| {
+            family.is_none_or(|f| h.set.family == f)
+                && own.is_none_or(|o| h.set.first_fork != o && h.set.fork != o)
         })
-        .collect();
-    candidates.sort_by(|a, b| (a.1.first_lsn, a.1.last_lsn, a.0).cmp(&(b.1.first_lsn, b.1.last_lsn, b.0)));
+        .partition(|h| !h.is_damaged());
+    let order = |h: &Held| (h.set.first_lsn, h.set.last_lsn);
+    candidates.sort_by(|a, b| (order(a), a.name).cmp(&(order(b), b.name)));
+    // What can be read elsewhere is none.
+    damaged.retain(|d| !candidates.iter().any(|h| h.set.id == d.set.id));
     let mut out = Vec::new();
     let walk = Walk { backups, sets: &candidates };
     walk.go(walk.trail(from), &mut out);
     for course in &mut out {
-        unreadable(backups, &candidates, from, course);
+        unreadable(backups, &all, from, course);
+        walk.breaks(&damaged, course);
     }
     out
 }
 
 struct Walk<'a> {
     backups: &'a Backups,
-    sets: &'a [(&'a str, &'a BackupSet)],
+    sets: &'a [Held<'a>],
 }
 
 #[derive(Clone)]
@@ -194,14 +268,18 @@ fn leaves(set: &BackupSet, at: Position) -> bool {
     set.fork != at.fork && set.first_fork == at.fork && set.fork_point.is_none_or(|point| at.lsn <= point)
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn all(&self) -> impl Iterator<Item = &'a BackupSet> {
+        self.sets.iter().map(|h| h.set)
+    }
+
     /// A start at `at`, which knows from the files that cross forks which forks lie beside it for good: those that its own
     /// fork came from, and those that parted before it.
     fn trail(&self, at: Position) -> Trail {
         let mut path = BTreeSet::from([at.fork]);
         loop {
             let known = path.len();
-            for (_, s) in self.sets.iter().filter(|(_, s)| s.first_fork != s.fork) {
+            for s in self.all().filter(|s| s.first_fork != s.fork) {
                 if path.contains(&s.fork) && s.fork_point.is_some_and(|p| p <= at.lsn) {
                     path.insert(s.first_fork);
                 }
@@ -211,11 +289,10 @@ impl Walk<'_> {
             }
         }
         let parted: BTreeSet<Fork> = self
-            .sets
-            .iter()
-            .filter(|(_, s)| path.contains(&s.first_fork) && !path.contains(&s.fork))
-            .filter(|(_, s)| s.first_fork != at.fork || s.fork_point.is_some_and(|p| p < at.lsn))
-            .map(|(_, s)| s.fork)
+            .all()
+            .filter(|s| path.contains(&s.first_fork) && !path.contains(&s.fork))
+            .filter(|s| s.first_fork != at.fork || s.fork_point.is_some_and(|p| p < at.lsn))
+            .map(|s| s.fork)
             .collect();
         let (next, open, links, choices) = (0, Vec::new(), Vec::new(), Vec::new());
         let mut t = Trail { at, next, open, links, choices, left: BTreeMap::new(), path: path.clone() };
@@ -226,23 +303,23 @@ impl Walk<'_> {
 
     fn go(&self, mut t: Trail, out: &mut Vec<Course>) {
         loop {
-            while let Some((_, set)) = self.sets.get(t.next).filter(|(_, s)| s.first_lsn <= t.at.lsn) {
-                if set.last_lsn > t.at.lsn {
+            while let Some(h) = self.sets.get(t.next).filter(|h| h.set.first_lsn <= t.at.lsn) {
+                if h.set.last_lsn > t.at.lsn {
                     t.open.push(t.next);
                 }
                 t.next += 1;
             }
             t.open.retain(|i| {
-                self.sets[*i].1.last_lsn > t.at.lsn && !t.left.contains_key(&self.sets[*i].1.fork)
+                self.sets[*i].set.last_lsn > t.at.lsn && !t.left.contains_key(&self.sets[*i].set.fork)
             });
             let straight = t
                 .open
                 .iter()
                 .copied()
-                .filter(|i| continues(self.sets[*i].1, t.at))
-                .max_by_key(|i| (self.sets[*i].1.last_lsn, std::cmp::Reverse(*i)));
+                .filter(|i| continues(self.sets[*i].set, t.at))
+                .max_by_key(|i| (self.sets[*i].set.last_lsn, std::cmp::Reverse(*i)));
             let turns: Vec<usize> =
-                t.open.iter().copied().filter(|i| leaves(self.sets[*i].1, t.at)).collect();
+                t.open.iter().copied().filter(|i| leaves(self.sets[*i].set, t.at)).collect();
             if !turns.is_empty() {
                 return self.branch(t, straight.is_some(), &turns, out);
             }
@@ -254,8 +331,8 @@ impl Walk<'_> {
     }
 
     fn branch(&self, t: Trail, straight: bool, turns: &[usize], out: &mut Vec<Course>) {
-        let files: Vec<String> = turns.iter().map(|i| self.sets[*i].0.to_owned()).collect();
-        let forks: BTreeSet<Fork> = turns.iter().map(|i| self.sets[*i].1.fork).collect();
+        let files: Vec<String> = turns.iter().map(|i| self.sets[*i].name.to_owned()).collect();
+        let forks: BTreeSet<Fork> = turns.iter().map(|i| self.sets[*i].set.fork).collect();
         let choice = |fork| Choice { index: t.links.len(), at: t.at, fork, files: files.clone() };
         let mut stay = t.clone();
         stay.choices.push(choice(t.at.fork));
@@ -272,8 +349,8 @@ impl Walk<'_> {
             let Some(first) = turns
                 .iter()
                 .copied()
-                .filter(|i| self.sets[*i].1.fork == *fork)
-                .max_by_key(|i| self.sets[*i].1.last_lsn)
+                .filter(|i| self.sets[*i].set.fork == *fork)
+                .max_by_key(|i| self.sets[*i].set.last_lsn)
             else {
                 continue;
             };
@@ -292,7 +369,7 @@ impl Walk<'_> {
         let mut all = forks.clone();
         loop {
             let before = all.len();
-            for (_, s) in self.sets {
+            for s in self.all() {
                 if all.contains(&s.first_fork) && s.fork != kept {
                     all.insert(s.fork);
                 }
@@ -304,23 +381,9 @@ impl Walk<'_> {
     }
 
     fn take(&self, t: &mut Trail, i: usize) {
-        let (name, set) = self.sets[i];
-        let file = self.backups.files.get(name);
-        let in_folder = matches!(file.map(|f| &f.in_folder), Some(Some(Header::Read(_))));
-        let on_share = matches!(file.map(|f| &f.on_share), Some(Some(_)));
-        let folder = join(&self.backups.source.folder, name);
-        let share = join(&self.backups.source.share, name);
-        let (path, fallback) = if in_folder { (folder, on_share.then_some(share)) } else { (share, None) };
+        let Held { set, in_folder, .. } = self.sets[i];
         t.links.push(Link {
-            file: LogFile {
-                name: name.to_owned(),
-                path,
-                fallback,
-                set: set.position,
-                first_lsn: set.first_lsn,
-                last_lsn: set.last_lsn,
-                size: set.size,
-            },
+            file: log_file(self.backups, &self.sets[i]),
             started: set.started,
             server: set.server.clone(),
             fork: set.fork,
@@ -332,12 +395,13 @@ impl Walk<'_> {
 
     fn finish(&self, t: Trail) -> Course {
         let stray = |i: usize| {
-            let (name, s) = self.sets[i];
+            let Held { name, set: s, .. } = self.sets[i];
             Stray { name: name.to_owned(), first_lsn: s.first_lsn, fork: s.fork }
         };
-        let gap = (t.next..self.sets.len()).find(|i| !t.left.contains_key(&self.sets[*i].1.fork)).map(stray);
+        let gap =
+            (t.next..self.sets.len()).find(|i| !t.left.contains_key(&self.sets[*i].set.fork)).map(stray);
         let mut left_out: BTreeMap<Fork, Vec<String>> = BTreeMap::new();
-        for (i, (name, s)) in self.sets.iter().enumerate() {
+        for (i, Held { name, set: s, .. }) in self.sets.iter().enumerate() {
             let turned = match t.left.get(&s.fork) {
                 Some(at) => s.last_lsn > *at || !t.path.contains(&s.fork),
                 None => i < t.next && !t.path.contains(&s.fork),
@@ -353,9 +417,33 @@ impl Walk<'_> {
             choices: t.choices,
             gap,
             left_out,
+            broken: None,
             torn: Vec::new(),
+            in_use: Vec::new(),
+            restless: None,
             unknown: Vec::new(),
             unseen: false,
         }
+    }
+
+    /// Tells whether one of the sets that can't be restored is what the end of a course waits for: then what lies behind it is
+    /// no gap of its own.
+    fn breaks(&self, damaged: &[Held], course: &mut Course) {
+        let end = course.end;
+        let next = |h: &&Held| {
+            let s = h.set;
+            s.first_lsn <= end.lsn && s.last_lsn > end.lsn && (continues(s, end) || leaves(s, end))
+        };
+        let Some(broken) = damaged.iter().filter(next).max_by_key(|h| h.set.last_lsn) else { return };
+        let words = self.backups.damaged.iter().find(|d| d.set == broken.set.id).map(|d| d.what.clone());
+        let mut behind: Vec<&Held> = self.sets.iter().chain(damaged).collect();
+        behind.retain(|h| h.set.first_lsn > end.lsn && h.set.fork == broken.set.fork);
+        behind.sort_by_key(|h| h.set.first_lsn);
+        course.broken = Some(Broken {
+            name: broken.name.to_owned(),
+            what: words.unwrap_or_default(),
+            behind: behind.into_iter().map(|h| h.name.to_owned()).collect(),
+        });
+        course.gap = None;
     }
 }

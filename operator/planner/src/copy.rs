@@ -122,5 +122,9 @@ fn beyond(course: &Course) -> Vec<String> {
     let readable = course.links.iter().map(|l| l.file.name.clone());
     let strays = course.gap.iter().map(|s| s.name.clone()).chain(course.left_out.values().flatten().cloned());
     let unknown = course.unknown.iter().map(|(what, why)| format!("{what} ({why})"));
-    readable.chain(strays).chain(unknown).collect()
+    let broken = course.broken.iter().map(|b| b.name.clone());
+    let in_use = course.in_use.iter().map(|name| format!("{name} (in use)"));
+    // One is what a server that died leaves behind.
+    let torn = course.torn.iter().filter(|_| course.torn.len() > 1).map(|t| format!("{} (torn)", t.name));
+    readable.chain(strays).chain(unknown).chain(broken).chain(in_use).chain(torn).collect()
 }

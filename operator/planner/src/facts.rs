@@ -449,10 +449,16 @@ pub struct Backups {
     pub share: Fact<Vec<String>>,
     /// Names in the copy folder, by the same proof.
     pub folder: Fact<Vec<String>>,
-    /// Every `.trn` file whose turn may still come, or whose header proves where a copy was recovered.
+    /// Every file that is or may be a backup, whatever its name.
     pub files: BTreeMap<String, BackupFile>,
     /// When their log was found, oldest first.
     pub grown: Arc<[Grown]>,
+    /// Files that are not counted among the log backups, each with the reason. Their headers were asked for, too.
+    pub aside: BTreeMap<String, String>,
+    /// Since when each look has found a file that may still be being written.
+    pub restless: Option<Timestamp>,
+    /// Backup sets whose header can be read and whose body could not be restored.
+    pub damaged: Vec<Damaged>,
 }
 
 /// How far the log that is in share and folder reached at a look, kept for each look at which it reached further.
@@ -473,7 +479,21 @@ impl Grown {
     }
 }
 
-/// A log backup by name, as found in one or both places.
+/// A backup set that RESTORE could not read to its end at one path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Damaged {
+    /// Where RESTORE read it.
+    pub path: String,
+    /// `Position` within the file.
+    pub position: u16,
+    /// `BackupSetGUID`.
+    pub set: Uuid,
+    /// The server's words, with its number.
+    pub what: String,
+}
+
+/// A file by name, as found in one or both places. What the two hold need not be the same: names repeat when a clock is set
+/// back, and a job may append to a file that was copied already.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BackupFile {
     /// As read on the share; `None`: not there.
@@ -485,10 +505,17 @@ pub struct BackupFile {
 /// What RESTORE HEADERONLY made of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Header {
-    /// Not asked: by name it lies before what was applied long ago.
-    Skipped,
     /// Its backup sets.
     Read(Arc<[BackupSet]>),
+    /// Whole backup sets, and behind them one that is not.
+    Partly {
+        /// The whole ones.
+        sets: Arc<[BackupSet]>,
+        /// What is wrong behind them.
+        what: String,
+        /// Since when it has been found unchanged.
+        since: Timestamp,
+    },
     /// Torn or malformed, or unfinished (`*** INCOMPLETE ***`, NULL LSNs).
     Torn {
         /// The server's words, with its number.
@@ -500,6 +527,16 @@ pub enum Header {
     InUse,
     /// The server could not tell (unreachable, denied, another error).
     Unknown(String),
+}
+
+impl Header {
+    /// The whole backup sets that it tells of.
+    pub fn sets(&self) -> &[BackupSet] {
+        match self {
+            Header::Read(sets) | Header::Partly { sets, .. } => sets,
+            Header::Torn { .. } | Header::InUse | Header::Unknown(_) => &[],
+        }
+    }
 }
 
 /// Kind of a backup set (`BackupType`).

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::chain::Course;
+use crate::chain::{Course, Unread};
 use crate::journal::{Accepted, Run, Transition};
 use crate::lsn::Position;
 use crate::plan::{Hazard, Reason};
@@ -18,8 +19,8 @@ use crate::pool::Pool;
 /// Files that can't be read are hazards of their own up to so many: what is accepted must fit into the journal.
 const FILE_BY_FILE: usize = 20;
 
-/// Hazards of one course.
-pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
+/// Hazards of one course, by the look at the files that began at `looked`.
+pub(crate) fn of_course(course: &Course, database: &str, looked: Timestamp) -> Vec<Hazard> {
     let mut out = Vec::new();
     for choice in course.choices.iter().filter(|c| c.fork != c.at.fork) {
         out.push(Hazard {
@@ -44,6 +45,25 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
             ),
         });
     }
+    if let Some(broken) = &course.broken {
+        let behind = match &broken.behind[..] {
+            [] => String::new(),
+            [file] => format!(", and with it what {file} holds"),
+            files => format!(", and with it what {} hold", crate::words::list(files)),
+        };
+        out.push(Hazard {
+            reason: Reason::BackupDamaged,
+            subject: broken.name.clone(),
+            lsn: Some(course.end.lsn),
+            fork: Some(course.end.fork),
+            sentence: format!(
+                "{} can't be restored to its end ({}): {database} ends before it, at LSN {}; what it holds is given up{behind}",
+                broken.name,
+                broken.what.trim_end_matches('.'),
+                course.end.lsn
+            ),
+        });
+    }
     if let Some(gap) = &course.gap {
         out.push(Hazard {
             reason: Reason::LogChainGap,
@@ -65,16 +85,29 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
             (what.clone(), sentence)
         })
         .collect();
+    let asked = course.unread(looked) == Unread::Ask;
+    unknown.extend(course.in_use.iter().filter(|_| asked).map(|name| {
+        let sentence = format!(
+            "{name} can't be read (somebody is writing it); if it holds log backups, they are given up"
+        );
+        (name.clone(), sentence)
+    }));
     if unknown.len() > FILE_BY_FILE {
-        let (first, why) = &course.unknown[0];
+        let first = unknown[0].1.clone();
         let names: Vec<String> = unknown.into_iter().map(|(what, _)| what).collect();
         // Who accepts them is shown them all.
         let sentence = format!(
-            "{} can't be read, {first} for example because {why}; if they hold log backups, they are given up: {}",
+            "{} can't be read, and what they hold is given up: for example, {first}; all of them are {}",
             crate::words::count(names.len(), "file"),
             names.join(", ")
         );
         unknown = vec![(names.join("\n"), sentence)];
+    }
+    // One hazard for all of them: whoever goes on leaving such files behind must not outrun the answer.
+    let young = course.torn.iter().any(|t| crate::words::after(t.since, crate::chain::TORN_STABLE) > looked);
+    if asked && (course.torn.len() > 1 || young) {
+        let names: Vec<&str> = course.torn.iter().map(|t| t.name.as_str()).collect();
+        unknown.push(("torn".into(), torn(&names, &course.torn[0].what)));
     }
     out.extend(unknown.into_iter().map(|(subject, sentence)| Hazard {
         reason: Reason::BackupsUnknown,
@@ -84,6 +117,20 @@ pub(crate) fn of_course(course: &Course, database: &str) -> Vec<Hazard> {
         sentence,
     }));
     out
+}
+
+/// Torn files, all by name: who accepts them is shown them all.
+fn torn(names: &[&str], what: &str) -> String {
+    let told = names.join(", ");
+    let what = what.trim_end_matches('.');
+    match names.len() {
+        1 => format!(
+            "{told} is torn and does not come to rest ({what}); if it holds log backups, they are given up"
+        ),
+        n => format!(
+            "{n} files are torn, and a server that dies leaves one: {told} ({what}); if they hold log backups, they are given up"
+        ),
+    }
 }
 
 /// Eight hexadecimal digits, as a person can read them out. `last`: the transition in the journal, open or over.

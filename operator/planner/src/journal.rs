@@ -93,6 +93,23 @@ pub struct Recovery {
     /// First observed silence of the other side: a lower bound of the upper end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_since: Option<Timestamp>,
+    /// Files that could not be read and may have held more, the first few by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+impl Recovery {
+    /// Names of files as they are kept: the record has little room.
+    pub(crate) fn unread(names: &[String]) -> Vec<String> {
+        const KEPT: usize = 8;
+        const LONGEST: usize = 40;
+        let short = |n: &String| n.chars().take(LONGEST).collect::<String>();
+        let mut out: Vec<String> = names.iter().take(KEPT).map(short).collect();
+        if names.len() > KEPT {
+            out.push(format!("{} more", names.len() - KEPT));
+        }
+        out
+    }
 }
 
 /// One change of the active side.

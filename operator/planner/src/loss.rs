@@ -29,13 +29,14 @@ pub(crate) struct Judge<'a> {
 impl Judge<'_> {
     /// Loss if the copy were recovered at the end of `course`.
     pub fn ahead_of(&self, course: Option<&Course>) -> Loss {
+        let unread = course.map(Course::given_up).unwrap_or_default();
         if let Some(last) = course.and_then(|c| c.links.last()) {
-            return self.interval(Some(&Told::from(last)));
+            return Loss { unread, ..self.interval(Some(&Told::from(last))) };
         }
         // msdb remembers another restore than the one the database stands at: then it says nothing.
         let r = self.db.last_restored.as_ref();
         let r = r.filter(|r| self.db.position.as_ref().is_ok_and(|p| p.lsn == r.last_lsn));
-        self.interval(r.map(|r| times::restored(self.backups, self.db, r)).as_ref())
+        Loss { unread, ..self.interval(r.map(|r| times::restored(self.backups, self.db, r)).as_ref()) }
     }
 
     /// Loss of a copy that is ONLINE already: it ends at its fork point.
@@ -77,6 +78,7 @@ impl Judge<'_> {
             at_most_until: other.stopped_at,
             at_least_until: if other.stopped_at.is_some() { None } else { other.silent_since },
             end_source,
+            unread: Vec::new(),
         }
     }
 
@@ -124,5 +126,6 @@ pub(crate) fn recorded(r: &Recovery, other: &OtherSide) -> Loss {
             }
             (None, None) => "unknown: the other side was never seen stopped".into(),
         },
+        unread: r.unread.clone(),
     }
 }

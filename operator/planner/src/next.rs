@@ -193,6 +193,12 @@ impl Planner<'_> {
                 out.extend(readiness::warnings(e.pool, e.facts, e.now));
             }
         }
+        if direction == Direction::ForcedFailover
+            && !e.copy.is_recovered()
+            && let Some(text) = e.facts.backups.value().and_then(stops::set_aside)
+        {
+            out.push((Reason::BackupsUnknown, text));
+        }
         if e.copy.is_recovered()
             && let Some(id) = e.other.serves
         {

@@ -80,6 +80,14 @@ pub enum Action {
         /// Files with the position at which each is expected to be applied.
         files: Vec<LogFile>,
     },
+    /// Let RESTORE itself tell where a STANDBY copy stands whose history msdb has lost: what is too early or too late for it is
+    /// refused (4326, 4305) and changes nothing, and what fits is applied WITH NORECOVERY.
+    FindPosition {
+        /// Files to try, in the order of their log.
+        files: Vec<LogFile>,
+    },
+    /// Restore a STANDBY copy WITH NORECOVERY and without a file: then the server tells where it stands.
+    LeaveStandby,
     /// End the reader sessions of a STANDBY copy.
     DisconnectSessions,
     /// List once more, journal the recovery point, recover.
@@ -88,7 +96,7 @@ pub enum Action {
         at: Position,
         /// Share and folder to be listed in the batch; `None`: the approved hazard is that there is none.
         source: Option<crate::pool::LogSource>,
-        /// Every `.trn` name that was judged.
+        /// Every name that was judged.
         known: Vec<String>,
         /// The file on the share that proves that its listing works; `None` only when the approved hazard is that it can't be read.
         must: Option<String>,
@@ -267,11 +275,13 @@ pub enum Reason {
     MirrorLeftover,
     /// An instance has no endpoint for mirroring that is started.
     MirrorEndpointUnusable,
+    /// The header of the next log backup can be read, its body can't.
+    BackupDamaged,
 }
 
 impl Reason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Reason; 38] = [
+    pub const ALL: [Reason; 39] = [
         Reason::PlannedSwitchoverNeeded,
         Reason::MirrorHoldsCommits,
         Reason::PrimaryDamaged,
@@ -310,6 +320,7 @@ impl Reason {
         Reason::LogShippingUnhealthy,
         Reason::MirrorLeftover,
         Reason::MirrorEndpointUnusable,
+        Reason::BackupDamaged,
     ];
 }
 
@@ -380,6 +391,8 @@ pub struct Loss {
     pub at_least_until: Option<Timestamp>,
     /// Where the upper end comes from.
     pub end_source: String,
+    /// Files that could not be read: what they hold, if they hold any of it, is given up, too.
+    pub unread: Vec<String>,
 }
 
 impl Loss {

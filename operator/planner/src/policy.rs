@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::chain::{self, Course};
+use crate::chain::{self, Course, Unread};
 use crate::copy::{self, Copy};
 use crate::facts::{Database, Facts, InstanceState, PoolState, Secondary};
 use crate::journal::{Life, Run, Transition};
@@ -17,7 +17,7 @@ pub use crate::life::LIFE_SLACK;
 use crate::lsn::{Lsn, Position};
 use crate::other_side::OtherSide;
 use crate::ownership::{self, Ownership};
-use crate::plan::{Hazard, Loss, Reason};
+use crate::plan::{Hazard, LogFile, Loss, Reason, StepId};
 use crate::pool::{LogSource, Pool, Side};
 use crate::times::{self, Times};
 use crate::{hazards, life, loss, readiness, silence, words};
@@ -98,6 +98,12 @@ pub static TABLE: &[Row] = &[
     Row { id: "not-listed-yet", stage: Stage::Recovery, decision: Wait(Reason::Looking),
           evidence: "share or copy folder not listed yet",
           applies: |e| e.listing_first() },
+    Row { id: "position-unknown", stage: Stage::Recovery, decision: Stop(Reason::DatabaseUnusable),
+          evidence: "STANDBY, msdb has lost its history, and no readable file applies",
+          applies: |e| e.nowhere() && e.stands(Reason::DatabaseUnusable) },
+    Row { id: "backup-damaged", stage: Stage::Recovery, decision: Stop(Reason::BackupDamaged),
+          evidence: "the next file's header can be read and its body can't, wherever it lies",
+          applies: |e| e.stands(Reason::BackupDamaged) },
     Row { id: "log-chain-gap", stage: Stage::Recovery, decision: Stop(Reason::LogChainGap),
           evidence: "a file missing or unreadable with readable ones behind it (gap)",
           applies: |e| e.stands(Reason::LogChainGap) },
@@ -105,7 +111,7 @@ pub static TABLE: &[Row] = &[
           evidence: "the next file changes the fork, alone or beside another at the same LSN",
           applies: |e| e.stands(Reason::ForkAmbiguous) },
     Row { id: "backups-unknown", stage: Stage::Recovery, decision: Stop(Reason::BackupsUnknown),
-          evidence: "listing or headers unknown (unreachable, denied)",
+          evidence: "listing or headers unknown (unreachable, denied), or more than one file torn",
           applies: |e| e.stands(Reason::BackupsUnknown) },
     Row { id: "torn-not-stable", stage: Stage::Recovery, decision: Wait(Reason::WaitingForFarEnd),
           evidence: "last file torn or unreadable, and not stable yet",
@@ -126,7 +132,7 @@ pub static TABLE: &[Row] = &[
           evidence: "chain complete to the last file",
           applies: |e| e.course().is_some_and(|c| c.known_end() && c.torn.is_empty()) },
     Row { id: "torn-last", stage: Stage::Recovery, decision: Go,
-          evidence: "last file torn or unreadable, stable, nothing readable behind it",
+          evidence: "one file torn or unreadable, stable, nothing readable behind it",
           applies: |e| e.course().is_some_and(|c| c.known_end() && !c.torn.is_empty()) },
     Row { id: "accepted", stage: Stage::Recovery, decision: Go,
           evidence: "a person accepted every hazard at this point or an earlier one",
@@ -245,7 +251,10 @@ impl<'a> Evidence<'a> {
 
     /// When a torn file may count as the end of the chain, if it was not looked at late enough yet.
     pub fn settles(&self) -> Option<Timestamp> {
-        self.course()?.settles(self.facts.backups.at())
+        match self.course()?.unread(self.facts.backups.at()) {
+            Unread::Wait(until) => Some(until),
+            Unread::Settled | Unread::Ask => None,
+        }
     }
 
     /// Picks the course that a person accepted, or the first; computes hazards, digest and loss of each.
@@ -261,7 +270,11 @@ impl<'a> Evidence<'a> {
             let mut set = common.clone();
             let at = match course {
                 Some(c) => {
-                    set.extend(hazards::of_course(c, &format!("{} on {here}", self.db.name)));
+                    set.extend(hazards::of_course(
+                        c,
+                        &format!("{} on {here}", self.db.name),
+                        self.facts.backups.at(),
+                    ));
                     Some(c.end)
                 }
                 None if self.copy.is_online() => copy::fork_point(self.db),
@@ -283,6 +296,7 @@ impl<'a> Evidence<'a> {
             };
             if self.copy == Copy::Restoring {
                 set.extend(self.unread_backups(at));
+                set.extend(self.unknown_position());
             }
             set.extend(self.above_limit(&loss, at));
             let digest = hazards::digest(self.pool, self.state.journal.transition.as_ref(), at, &set);
@@ -362,6 +376,37 @@ impl<'a> Evidence<'a> {
             });
         }
         set
+    }
+
+    /// The copy is in STANDBY, and neither the server nor msdb tells where it stands.
+    pub fn nowhere(&self) -> bool {
+        self.copy == Copy::Restoring && self.db.standby == Some(true) && self.db.position.is_err()
+    }
+
+    /// What the server could still be asked to restore, to tell by it where the copy stands.
+    pub fn untried(&self) -> Vec<LogFile> {
+        let backups = self.facts.backups.value().filter(|_| self.asked(StepId::ApplyLogs).is_none());
+        backups.map(|b| chain::untried(b, &self.db.name)).unwrap_or_default()
+    }
+
+    /// Nobody knows where the copy stands, and so nobody knows whether a file is missing before the others.
+    fn unknown_position(&self) -> Option<Hazard> {
+        if !self.nowhere() || !self.untried().is_empty() {
+            return None;
+        }
+        Some(Hazard {
+            reason: Reason::DatabaseUnusable,
+            subject: self.db.name.clone(),
+            lsn: None,
+            fork: None,
+            sentence: format!(
+                "where {} on {} stands in its log is {}, and no log backup that can be read applies there; it is taken out of \
+                 STANDBY without one, and then the server tells",
+                self.db.name,
+                words::instance(self.pool, crate::next::BACKUP),
+                self.position_text()
+            ),
+        })
     }
 
     /// Files that could not be looked at all.

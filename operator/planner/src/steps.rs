@@ -4,11 +4,14 @@
 //! forced (that is `policy`). Once the copy is recovered the steps before it are closed by outcome: live users have sessions
 //! and a returning primary writes files, and neither re-opens anything.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use crate::chain::Course;
+use crate::chain::{self, Course, Unread};
 use crate::copy::Copy;
-use crate::facts::{Job, PoolState, Secondary, UserAccess};
+use crate::facts::{BackupSet, Job, PoolState, Secondary, UserAccess};
+use crate::lsn::Lsn;
 use crate::next::{BACKUP, BACKUP_MIRROR};
 use crate::ownership::Ownership;
 use crate::plan::{Step, StepId, StepState};
@@ -44,7 +47,7 @@ impl Evidence<'_> {
     pub fn uncopied(&self) -> usize {
         let Some(course) = self.course() else { return 0 };
         course.links.iter().filter(|l| !l.in_folder).count()
-            + course.unknown.iter().filter(|(name, _)| name.to_lowercase().ends_with(".trn")).count()
+            + course.unknown.iter().filter(|(name, _)| !name.contains('\\')).count()
     }
 
     /// Starting the copy job would help: it exists, is idle, was not asked already, did not run since the transition was opened, and
@@ -324,11 +327,14 @@ fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
     };
     let left = course.links.len();
     let progress = e.facts.backups.value().map(|b| {
-        let from = e.open.and_then(|t| t.evidence.as_ref()).and_then(|v| v.last_restored.as_deref());
-        let from = from.map(crate::words::base_name).unwrap_or_default();
-        let total =
-            b.files.keys().filter(|n| n.as_str() > from).count() - course.torn.len().min(b.files.len());
-        ((total.max(left) - left) as u64, total.max(left) as u64)
+        // Sets beyond the point at which the transition found the copy; a run that has opened none begins where the copy stands.
+        let began = e.open.and_then(|t| t.evidence.as_ref()).and_then(|v| v.redo);
+        let began = began.or(e.db.position.as_ref().ok().map(|p| p.lsn));
+        let sets = chain::sets(b, &e.db.name);
+        let beyond = |s: &BackupSet| began.is_some_and(|b| s.last_lsn > b) && s.last_lsn <= course.end.lsn;
+        let total: BTreeSet<Lsn> = sets.iter().filter(|(_, s)| beyond(s)).map(|(_, s)| s.last_lsn).collect();
+        let total = total.len().max(left);
+        ((total - left) as u64, total as u64)
     });
     if left > 0 {
         return (
@@ -336,7 +342,8 @@ fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
             progress,
         );
     }
-    if course.known_end() || (e.accepted.is_some() && !course.unseen) {
+    let read = course.known_end() && course.unread(e.facts.backups.at()) == Unread::Settled;
+    if read || (e.accepted.is_some() && !course.unseen) {
         let torn = match course.torn.len() {
             0 => String::new(),
             _ => format!("; {} torn and can't be applied", list(course.torn.iter().map(|t| &t.name))),
@@ -355,14 +362,25 @@ fn open_end(course: &Course) -> String {
             "whether anything applies behind LSN {end} is not known: not everything is listed yet"
         );
     }
-    if let Some((name, _)) = course.unknown.first() {
+    let open = course.unknown.first().map(|(name, _)| name).or(course.in_use.first());
+    if let Some(name) = open {
         return format!("whether anything applies behind LSN {end} is not known: {name} could not be read");
+    }
+    if let Some(broken) = &course.broken {
+        return format!(
+            "{} can't be restored to its end; nothing behind LSN {end} applies without it",
+            broken.name
+        );
     }
     if let Some(stray) = &course.gap {
         return format!(
             "a log backup is missing between LSN {end} and {}, which begins at LSN {}",
             stray.name, stray.first_lsn
         );
+    }
+    if !course.torn.is_empty() {
+        let names = list(course.torn.iter().map(|t| &t.name));
+        return format!("whether anything applies behind LSN {end} is not known: torn are {names}");
     }
     "there is more than one recovery fork, and a person chooses".into()
 }

@@ -2,7 +2,7 @@
 //!
 //! Sentences name host\instance, object, number and time. Nothing here decides anything.
 
-use crate::facts::{Contact, Job, RunningRestore};
+use crate::facts::{Backups, Contact, Job, RunningRestore};
 use crate::journal::{Owner, Transition};
 use crate::next::{BACKUP, BACKUP_MIRROR};
 use crate::plan::{Reason, StepId, Stop};
@@ -307,6 +307,25 @@ pub(crate) fn servers_drifted(e: &Evidence, now: &str) -> String {
         "The active servers of pool {} are not the declared ones since the failover was finished; active: {now}.",
         e.pool.fqdn
     )
+}
+
+/// Files that are not counted as log backups, but for the undo file of a STANDBY copy, which log shipping keeps there itself.
+pub(crate) fn set_aside(backups: &Backups) -> Option<String> {
+    const TOLD: usize = 6;
+    let all: Vec<_> =
+        backups.aside.iter().filter(|(name, _)| !name.to_lowercase().ends_with(".tuf")).collect();
+    if all.is_empty() {
+        return None;
+    }
+    let told: Vec<String> = all.iter().take(TOLD).map(|(name, why)| format!("{name} ({why})")).collect();
+    let more = match all.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "Not counted as log backups: {}{more}. If one of them is a backup, give it a name that ends in .trn.",
+        told.join(", ")
+    ))
 }
 
 pub(crate) fn not_mirrored(e: &Evidence) -> String {

@@ -11,7 +11,7 @@ use crate::policy::{Decision, Evidence, Row};
 use crate::readiness;
 use crate::silence;
 use crate::stops::{bracketed, stop};
-use crate::words::{count, duration, instance, list, time};
+use crate::words::{base_name, count, duration, instance, list, time};
 
 /// The words of a row that waits.
 pub(crate) fn row(e: &Evidence, row: &Row) -> String {
@@ -31,8 +31,8 @@ pub(crate) fn row(e: &Evidence, row: &Row) -> String {
     if row.decision == Decision::Wait(Reason::Looking) {
         return looking::words(e.pool, e.facts, e.now);
     }
-    let torn = e.course().map(|c| list(c.torn.iter().map(|t| &t.name))).unwrap_or_default();
-    format!("{torn} is torn; whether it is still being written shows in a moment")
+    let open = e.course().map(|c| list(c.torn.iter().map(|t| &t.name).chain(&c.in_use))).unwrap_or_default();
+    format!("{open} can't be read to the end; whether it is still being written shows in a moment")
 }
 
 /// The words of a row that stops.
@@ -56,6 +56,12 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
             format!("{}.", same.join(". "))
         }
     };
+    if reason == Reason::BackupDamaged
+        && let (Some(last), Ok(at)) = (&e.db.last_restored, &e.db.position)
+        && last.last_lsn == at.lsn
+    {
+        message.push_str(&format!(" Everything up to and with {} was applied.", base_name(&last.file)));
+    }
     let nothing = match e.open {
         _ if e.copy.is_online() => format!(" The pool does not use {db} on {here} yet."),
         Some(_) => format!(" {db} on {here} was not recovered; log shipping is quiesced."),
@@ -85,9 +91,14 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
             .into(),
         Reason::BothSidesOnline => "Decide which side goes on, and take the other OFFLINE.".into(),
         Reason::LogChainGap => "If you can find the missing backup, put it on the share: the run goes on by itself.".into(),
+        Reason::BackupDamaged => "If there is another copy of that file, put it in its place on the share: the run goes on by itself.".into(),
         Reason::ForkAmbiguous => "Find out which of the old side's instances served last.".into(),
-        Reason::BackupsUnknown => "Make share and folder readable for the SQL Server service account: the run goes on by itself.".into(),
+        Reason::BackupsUnknown => unread_remedy(e),
         Reason::LogShippingSourceUnknown => "Declare logShipping.share and logShipping.folder; the run goes on by itself.".into(),
+        Reason::DatabaseUnusable => format!(
+            "If you know of a log backup that is missing, put it on the share: it is tried. By hand: RESTORE DATABASE {} WITH NORECOVERY on {here}.",
+            bracketed(db)
+        ),
         Reason::LossAboveLimit => "Nothing brings back what was not shipped.".into(),
         _ => readiness::remedy(e.pool, reason).unwrap_or_default(),
     };
@@ -120,12 +131,30 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
     Stop { digest: approvable.then(|| e.digest.clone()), ..stop(reason, step, message, remedy) }
 }
 
+/// Torn files are not made readable by any right.
+fn unread_remedy(e: &Evidence) -> String {
+    let readable = "Make share and folder readable for the SQL Server service account";
+    let of = |torn: bool| {
+        e.hazards.iter().any(|h| h.reason == Reason::BackupsUnknown && (h.subject == "torn") == torn)
+    };
+    match (of(true), of(false)) {
+        (true, true) => format!(
+            "{readable}, put whole copies in the place of the torn files, or move them out of share and folder: the run goes on by itself."
+        ),
+        (true, false) => "Put whole copies in the place of these files, or move them out of share and folder if none of their log is \
+                          needed: the run goes on by itself."
+            .into(),
+        _ => format!("{readable}: the run goes on by itself."),
+    }
+}
+
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         // A name at the head of a sentence stays as it is.
         Some(c)
             if text.starts_with("how ")
+                || text.starts_with("where ")
                 || text.starts_with("a ")
                 || text.starts_with("up ")
                 || text.starts_with("log ")

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::*;
-use pchat_planner::chain::{self, Course};
+use pchat_planner::chain::{self, Course, Unread};
 use pchat_planner::facts::*;
 use pchat_planner::lsn::{Lsn, Position};
 use uuid::Uuid;
@@ -53,9 +53,114 @@ fn a_torn_file_with_readable_ones_behind_it_is_a_gap() {
 }
 
 #[test]
-fn a_torn_file_that_the_chain_has_passed_is_none_of_it() {
+fn no_name_tells_that_a_file_lies_behind_the_chain() {
+    // The clock of its producer may have been wrong when it was named.
     let c = only(&[(name(1), torn_file()), (name(2), whole(set(100, 200)))], 100);
-    assert!(c.torn.is_empty() && c.known_end());
+    assert_eq!(
+        (c.torn.len(), c.unread(t(900))),
+        (1, Unread::Settled),
+        "one is the end of the chain, and is told"
+    );
+    assert_eq!(c.given_up(), [name(1)]);
+    let unread = BackupFile { on_share: Some(Header::Unknown("denied".into())), in_folder: None };
+    let c = only(&[(name(1), unread), (name(2), whole(set(100, 200)))], 100);
+    assert!(!c.known_end() && c.unknown.len() == 1, "{c:#?}");
+}
+
+#[test]
+fn more_than_one_torn_file_is_a_question_and_the_newest_starts_no_clock() {
+    let torn = |since| BackupFile {
+        on_share: Some(Header::Torn { what: "3241".into(), since: t(since) }),
+        in_folder: None,
+    };
+    let of = |since: &[i64]| {
+        let files = since.iter().zip(1..).map(|(s, n)| (name(n), torn(*s)));
+        only(&files.chain([(name(0), whole(set(100, 200)))]).collect::<Vec<_>>(), 100)
+    };
+    assert_eq!(of(&[890]).unread(t(900)), Unread::Settled);
+    assert_eq!(of(&[891]).unread(t(900)), Unread::Wait(t(901)));
+    assert_eq!(of(&[880, 899]).unread(t(900)), Unread::Wait(t(909)), "the second may still be being written");
+    assert_eq!(of(&[880, 885, 899]).unread(t(900)), Unread::Ask, "whatever else turns up");
+    let mut replaced = of(&[899]);
+    replaced.restless = Some(t(869));
+    assert_eq!(replaced.unread(t(900)), Unread::Ask, "files that never come to rest");
+}
+
+#[test]
+fn share_and_folder_under_one_name_are_judged_set_by_set() {
+    // The copy holds one log, the share's file of that name the next one.
+    let replaced = BackupFile {
+        on_share: Some(Header::Read([set(200, 300)].into())),
+        in_folder: Some(Header::Read([set(100, 200)].into())),
+    };
+    let c = only(&[(name(1), replaced)], 100);
+    let files: Vec<_> = c.links.iter().map(|l| (l.file.path.as_str(), l.file.fallback.as_deref())).collect();
+    let (copy, share) = (format!(r"D:\copy\{}", name(1)), format!(r"\\files\pchat-logs\{}", name(1)));
+    assert_eq!(files, [(copy.as_str(), None), (share.as_str(), None)]);
+    // A job appended to it after it was copied.
+    let grown = BackupFile {
+        on_share: Some(Header::Read([set(100, 200), BackupSet { position: 2, ..set(200, 300) }].into())),
+        in_folder: Some(Header::Read([set(100, 200)].into())),
+    };
+    let c = only(&[(name(1), grown)], 100);
+    let files: Vec<_> =
+        c.links.iter().map(|l| (&*l.file.path, l.file.set, l.file.fallback.as_deref())).collect();
+    assert_eq!(files, [(copy.as_str(), 1, Some(share.as_str())), (share.as_str(), 2, None)]);
+}
+
+#[test]
+fn an_original_that_cannot_be_read_is_not_hidden_by_its_copy() {
+    for unread in [Header::Unknown("denied".into()), Header::InUse] {
+        let file = BackupFile {
+            on_share: Some(unread.clone()),
+            in_folder: Some(Header::Read([set(100, 200)].into())),
+        };
+        let c = only(&[(name(1), file)], 100);
+        assert!(!c.known_end() && c.end == pos(200), "{unread:?}: {c:#?}");
+    }
+    let sets = [set(100, 200)].into();
+    let growing = Header::Partly { sets, what: "unfinished".into(), since: t(0) };
+    let c = only(&[(name(1), BackupFile { on_share: Some(growing), in_folder: None })], 100);
+    assert_eq!((c.end, c.torn.len()), (pos(200), 1), "what is whole in it applies, the rest is told");
+}
+
+#[test]
+fn a_copy_that_is_not_finished_counts_only_where_its_original_is_not_whole() {
+    let half =
+        || BackupFile { on_share: None, in_folder: Some(Header::Torn { what: "3241".into(), since: t(0) }) };
+    let wrk = name(1).replace(".trn", ".WRK");
+    let c = only(&[(name(1), shared(set(100, 200))), (wrk.clone(), half())], 100);
+    assert!(c.torn.is_empty() && c.known_end(), "{c:#?}");
+    let c = only(&[(wrk.clone(), half())], 100);
+    assert_eq!(c.given_up(), std::slice::from_ref(&wrk));
+    // Whole by its header, and never applied: nobody has renamed it. Only its LSNs may tell that it is not needed.
+    let by_header = |first, last| only(&[(wrk.clone(), shared(set(first, last)))], 100);
+    assert!(by_header(100, 200).links.is_empty() && by_header(100, 200).torn.len() == 1);
+    assert!(by_header(50, 100).torn.is_empty());
+}
+
+#[test]
+fn a_set_whose_body_is_damaged_everywhere_ends_the_chain_by_name() {
+    let mut b = backups(BTreeMap::from([
+        (name(1), whole(set(100, 200))),
+        (name(2), whole(set(200, 300))),
+        (name(3), shared(set(300, 400))),
+    ]));
+    let damage = |path: &str| Damaged {
+        path: format!("{path}\\{}", name(2)),
+        position: 1,
+        set: set(200, 300).id,
+        what: "damaged (error 3189)".into(),
+    };
+    b.damaged = vec![damage(r"D:\copy")];
+    let c = &chain::judge(&b, "mgc", pos(100), None)[0];
+    assert!(c.end == pos(400) && c.links[1].file.path.starts_with(r"\\files"), "the share has it: {c:#?}");
+    assert_eq!(c.links[1].file.fallback, None);
+    b.damaged.push(damage(r"\\files\pchat-logs"));
+    let c = &chain::judge(&b, "mgc", pos(100), None)[0];
+    let broken = c.broken.as_ref().unwrap();
+    assert_eq!((c.end, &broken.name, &broken.behind), (pos(200), &name(2), &vec![name(3)]));
+    assert!(c.gap.is_none() && !c.known_end());
 }
 
 #[test]
@@ -90,7 +195,7 @@ fn an_unreadable_listing_is_never_an_empty_one() {
 fn a_file_in_use_is_unknown_and_not_torn() {
     let file = BackupFile { on_share: Some(Header::InUse), in_folder: None };
     let c = only(&[(name(1), file)], 100);
-    assert!(c.torn.is_empty() && c.unknown.len() == 1);
+    assert!(c.torn.is_empty() && c.in_use.len() == 1 && !c.known_end());
 }
 
 #[test]

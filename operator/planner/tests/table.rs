@@ -154,6 +154,32 @@ fn fixtures() -> Vec<Fixture> {
             vec![("it is listed", |c| c.files().share = known(vec![name(0)]))],
         ),
         f(
+            "position-unknown",
+            Case::disaster().owned().with(|c| {
+                let db = c.db();
+                (db.state, db.standby, db.last_restored) = (DatabaseState::Online, Some(true), None);
+                db.position = Err("msdb remembers no restore of it".into());
+                *c = c.clone().with_files([]);
+            }),
+            vec![
+                ("approved", approve),
+                ("a file to try turns up", |c| {
+                    c.files().files.insert(name(3), shared(set(300, 400)));
+                }),
+            ],
+        ),
+        f(
+            "backup-damaged",
+            Case::disaster().owned().applied().with(|c| {
+                let set = set(300, 400);
+                let set_at =
+                    |path| Damaged { path, position: 1, set: set.id, what: "damaged (error 3189)".into() };
+                c.files().damaged = vec![set_at(format!(r"\\files\pchat-logs\{}", name(3)))];
+                c.files().files.insert(name(3), shared(set));
+            }),
+            vec![("approved", approve), ("a whole copy takes its place", |c| c.files().damaged.clear())],
+        ),
+        f(
             "log-chain-gap",
             Case::disaster().owned().applied().with(|c| {
                 c.files().files.insert(name(4), whole(set(400, 500)));

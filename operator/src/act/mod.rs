@@ -10,8 +10,8 @@ mod note;
 mod restore;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use pchat_planner::journal::{Phase, Transition};
@@ -22,8 +22,10 @@ use tokio::time::{Instant, timeout};
 
 use self::batch::Kept;
 use crate::far_end::{ActError, Done, Order, Progress};
+use crate::observe::damage::FileTrouble;
 use crate::observe::{Clock, Ends, HOME};
 use crate::sql::batches::guard::{Warrant, transition_text};
+use crate::sql::batches::restore::leave_standby;
 use crate::sql::batches::{log_shipping, ownership, recover, sessions};
 use crate::sql::connection::{Answer, ServerError};
 use crate::sql::explain::{AGENT_REFUSED, ALREADY_RECOVERED, NOT_A_SECONDARY, explain};
@@ -40,6 +42,8 @@ pub struct Actor {
     shell: Arc<Mutex<Option<(Session, Instant)>>>,
     /// Dropping log shipping got no answer once: its monitor server counts as dead from then on.
     monitor_hangs: AtomicBool,
+    /// Files that actions stumbled over since somebody asked.
+    troubles: std::sync::Mutex<Vec<FileTrouble>>,
 }
 
 /// What an order needs beside itself.
@@ -62,7 +66,22 @@ struct Task<'a> {
 impl Actor {
     /// An actor for these ends.
     pub fn new(ends: Arc<Ends>) -> Self {
-        Actor { ends, kept: Mutex::new(None), shell: Arc::default(), monitor_hangs: AtomicBool::new(false) }
+        Actor {
+            ends,
+            kept: Mutex::new(None),
+            shell: Arc::default(),
+            monitor_hangs: AtomicBool::new(false),
+            troubles: std::sync::Mutex::default(),
+        }
+    }
+
+    fn stumbled(&self, over: impl IntoIterator<Item = FileTrouble>) {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).extend(over);
+    }
+
+    /// Files that actions stumbled over since this was asked last.
+    pub fn troubles(&self) -> Vec<FileTrouble> {
+        std::mem::take(&mut *self.troubles.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Closes what it holds open in the management shell.
@@ -121,6 +140,11 @@ impl Task<'_> {
             }
             Action::StartCopy { job } => self.start_copy(*job).await,
             Action::ApplyLogs { from, files } => self.apply_logs(*from, files).await,
+            Action::FindPosition { files } => self.find_position(files).await,
+            Action::LeaveStandby => {
+                self.send(leave_standby(&self.warrant(BUDGET)?)).await?;
+                Ok(Done::default())
+            }
             Action::DisconnectSessions => {
                 let answer = self.send(sessions::disconnect(&self.warrant(BUDGET)?)).await?;
                 let ended = number(&answer, "ended").unwrap_or(0);

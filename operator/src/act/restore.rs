@@ -13,11 +13,12 @@ use uuid::Uuid;
 use super::batch::Session;
 use super::{BUDGET, Failure, Task};
 use crate::far_end::{ActError, Applied, Done, Progress};
-use crate::sql::batches::restore::{MOST_FILES, apply};
+use crate::observe::damage::FileTrouble;
+use crate::sql::batches::restore::{MOST_FILES, apply, find};
 use crate::sql::batches::{Batch, sessions};
 use crate::sql::connect::{PROGRAM, connect};
-use crate::sql::connection::{Answer, Connection, Lost};
-use crate::sql::explain::{ALREADY_APPLIED, file_fault};
+use crate::sql::connection::{Answer, Connection, Lost, ServerError};
+use crate::sql::explain::{TOO_EARLY, TOO_LATE, about_the_file, file_fault};
 use crate::sql::rows::Misread;
 
 /// Most bytes of backups in one batch: between batches the owner's mark is renewed, and a run that was
@@ -28,13 +29,14 @@ const MOST_BYTES: u64 = 512 << 20;
 const WATCH_EVERY: Duration = Duration::from_millis(700);
 
 impl Task<'_> {
-    /// Restores the files in order. A file that can't be read where it was expected is taken from its other
-    /// place; one that was applied before is passed over.
+    /// Restores the files in order. A file that can't be read where it was expected is taken from its other place. One that does
+    /// not fit is not what its header told: it is reported to be asked anew, and what follows is planned again.
     pub(super) async fn apply_logs(&self, from: Position, files: &[LogFile]) -> Result<Done, ActError> {
         let mut at = from;
         let mut done: Vec<Applied> = Vec::with_capacity(files.len());
         let mut next = 0;
         let mut fallback = false;
+        let mut first: Option<FileTrouble> = None;
         while next < files.len() {
             let round = round(&files[next..], fallback);
             let paths: Vec<(&str, u16)> =
@@ -52,9 +54,16 @@ impl Task<'_> {
                     last_lsn: position.lsn,
                     from_fallback: fallback,
                 });
-                fallback = false;
+                let expected = position.lsn == file.last_lsn;
+                if !expected {
+                    self.stumbled(path(file, fallback), file.set, &odd(position.lsn, file));
+                }
+                (fallback, first) = (false, None);
                 at = *position;
                 next += 1;
+                if !expected {
+                    return Ok(applied(files, done));
+                }
             }
             let Some(error) = answer.error.take() else {
                 if restored.len() < round.len() {
@@ -70,21 +79,74 @@ impl Task<'_> {
                 continue;
             };
             let file = &files[next.min(files.len() - 1)];
-            if error.number == ALREADY_APPLIED {
-                next += 1;
-                fallback = false;
-            } else if file_fault(&error).is_some() && file.fallback.is_some() && !fallback {
-                fallback = true;
-            } else {
+            if error.refusal().is_some() || !about_the_file(&error) {
                 return Err(self.error(Failure::Server(error)));
             }
+            // What was applied is told first; the file is tried again from there.
+            if (fallback || file.fallback.is_none()) && !done.is_empty() {
+                return Ok(applied(files, done));
+            }
+            let here = path(file, fallback).to_owned();
+            if file.fallback.is_some() && !fallback {
+                first = Some(FileTrouble { path: here, position: file.set, error });
+                fallback = true;
+                continue;
+            }
+            self.actor.stumbled(first.take());
+            self.stumbled(&here, file.set, &error);
+            let mut told = self.error(Failure::Server(error));
+            if let ActError::Failed { what, .. } = &mut told {
+                *what = format!("{} ({here}): {what}", file.name);
+            }
+            return Err(told);
         }
-        let bytes: u64 = files.iter().map(|f| f.size).sum();
+        Ok(applied(files, done))
+    }
+
+    /// Tries files in the order of their log until the server takes one: what it calls too early (4326) lies behind the copy, what
+    /// it calls too late (4305) before it. A file that it refuses for another reason tells nothing and is left out.
+    pub(super) async fn find_position(&self, files: &[LogFile]) -> Result<Done, ActError> {
+        let mut left: Vec<&LogFile> = files.iter().collect();
+        while !left.is_empty() {
+            let middle = left.len() / 2;
+            let file = left[middle];
+            let mut places = std::iter::once(&file.path).chain(&file.fallback);
+            let error = loop {
+                let Some(path) = places.next() else { break None };
+                let batch = find(&self.warrant(BUDGET)?, path, file.set);
+                let mut answer =
+                    self.send_watched(&batch, files).await.map_err(|failure| self.error(failure))?;
+                match answer.error.take() {
+                    None => {
+                        let position = read_restored(&answer).ok().and_then(|all| all.last().copied());
+                        let last_lsn = position.map_or(file.last_lsn, |p| p.lsn);
+                        let from_fallback = *path != file.path;
+                        let done = vec![Applied { name: file.name.clone(), last_lsn, from_fallback }];
+                        return Ok(applied(std::slice::from_ref(file), done));
+                    }
+                    Some(error) if error.refusal().is_some() || !about_the_file(&error) => {
+                        return Err(self.error(Failure::Server(error)));
+                    }
+                    Some(error) if file_fault(&error).is_some() => self.stumbled(path, file.set, &error),
+                    Some(error) => break Some(error),
+                }
+            };
+            match error.map(|e| e.number) {
+                Some(TOO_EARLY) => drop(left.drain(..=middle)),
+                Some(TOO_LATE) => left.truncate(middle),
+                _ => drop(left.remove(middle)),
+            }
+        }
         Ok(Done {
-            note: format!("{} files, {}", done.len(), size(bytes)),
-            already: done.is_empty(),
-            applied: done,
+            note: format!("the server takes none of {} log backups where it stands", files.len()),
+            already: true,
+            applied: Vec::new(),
         })
+    }
+
+    fn stumbled(&self, path: &str, position: u16, error: &ServerError) {
+        let path = path.to_owned();
+        self.actor.stumbled([FileTrouble { path, position, error: error.clone() }]);
     }
 
     /// Asks, tells how far it is, and ends the session when the deadline passes.
@@ -158,6 +220,17 @@ impl Task<'_> {
             Err(_) => format!("its session {spid} could not be ended in time"),
         }
     }
+}
+
+fn applied(files: &[LogFile], done: Vec<Applied>) -> Done {
+    let bytes: u64 = files.iter().take(done.len()).map(|f| f.size).sum();
+    Done { note: format!("{} files, {}", done.len(), size(bytes)), already: done.is_empty(), applied: done }
+}
+
+/// What a restore says that ended elsewhere than the header told.
+fn odd(stands: Lsn, file: &LogFile) -> ServerError {
+    let message = format!("the copy stands at LSN {stands} after it, its header told {}", file.last_lsn);
+    ServerError { number: 0, state: 0, class: 0, message }
 }
 
 fn path(file: &LogFile, fallback: bool) -> &str {

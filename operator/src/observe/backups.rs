@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use pchat_planner::facts::{BackupFile, BackupKind, BackupSet, Backups, Fact, Header};
+use pchat_planner::chain::TORN_STABLE;
+use pchat_planner::facts::{BackupFile, BackupKind, BackupSet, Backups, Damaged, Fact, Header};
 use pchat_planner::pool::LogSource;
 
-use super::headers::{Cache, long_applied, path, read_all};
+use super::damage::{Damage, FileTrouble};
+use super::headers::{Cache, path, read_all};
 use crate::outside;
 use crate::sql::batches::files::list;
 use crate::sql::connect::{ConnectError, connect};
@@ -31,8 +33,6 @@ pub struct Wanted {
     pub database: String,
     /// Base names, lower case, of files that log shipping or msdb once had in these places.
     pub known: BTreeSet<String>,
-    /// The last file restored, as msdb has it.
-    pub last_restored: Option<String>,
 }
 
 /// Which of the two places.
@@ -53,6 +53,22 @@ pub struct Place {
     connection: Option<Connection>,
     cache: Cache,
     twins: Twins,
+    damage: Damage,
+    /// Since when each look has found a file that may still be being written.
+    restless: Option<Timestamp>,
+}
+
+/// What a look at one place brought.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// Names, or why they are not known.
+    pub names: Fact<Vec<String>>,
+    /// What the headers tell.
+    pub headers: BTreeMap<String, Header>,
+    /// Since when each look has found a file that may still be being written.
+    pub restless: Option<Timestamp>,
+    /// Sets that can't be restored, by the headers of this look.
+    pub damaged: Vec<Damaged>,
 }
 
 struct Listing {
@@ -74,13 +90,63 @@ pub fn both(
     for (name, header) in in_folder {
         files.entry(name.clone()).or_insert_with(none).in_folder = Some(header.clone());
     }
-    Backups { source: source.clone(), share, folder, files, grown: Arc::default() }
+    let mut aside = BTreeMap::new();
+    files.retain(|name, file| match set_aside(name, file) {
+        Some(why) => aside.insert(name.clone(), why).is_some(),
+        None => true,
+    });
+    Backups {
+        source: source.clone(),
+        share,
+        folder,
+        files,
+        grown: Arc::default(),
+        aside,
+        restless: None,
+        damaged: Vec::new(),
+    }
+}
+
+/// Endings of what lies beside backups and is none: a file with such a name counts only if its header says that it is one.
+const NO_BACKUPS: [&str; 16] = [
+    "tuf", "txt", "ini", "db", "md", "htm", "html", "xml", "csv", "sql", "ps1", "cmd", "bat", "lnk", "url",
+    "json",
+];
+
+fn is_odd(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
+    ending.is_some_and(|ending| NO_BACKUPS.contains(&ending.as_str()))
+}
+
+/// Why a file is not counted among the log backups, if nobody gives a backup such a name and no header in it tells otherwise.
+fn set_aside(name: &str, file: &BackupFile) -> Option<String> {
+    if !is_odd(name) {
+        return None;
+    }
+    let why = |h: &Header| match h {
+        Header::Read(_) | Header::Partly { .. } => None,
+        Header::Torn { what, .. } => {
+            Some(format!("its header can't be read: {}", what.trim_end_matches('.')))
+        }
+        Header::InUse => Some("it is in use".into()),
+        Header::Unknown(why) => {
+            Some(format!("its header could not be asked for: {}", why.trim_end_matches('.')))
+        }
+    };
+    let mut reasons = [&file.on_share, &file.in_folder].into_iter().flatten().map(why);
+    let first = reasons.next()??;
+    if reasons.any(|reason| reason.is_none()) {
+        return None;
+    }
+    let kind =
+        if name.to_lowercase().ends_with(".tuf") { "undo file of a STANDBY copy, by its name; " } else { "" };
+    Some(format!("{kind}{first}"))
 }
 
 impl Place {
     /// A place that was not looked at yet.
     pub fn new(twins: Twins) -> Self {
-        Place { connection: None, cache: Cache::default(), twins }
+        Place { connection: None, cache: Cache::default(), twins, damage: Damage::default(), restless: None }
     }
 
     /// Closes the connection; the headers stay.
@@ -88,19 +154,23 @@ impl Place {
         self.connection = None;
     }
 
-    /// Looks once.
+    /// Looks once. `troubles` is what actions stumbled over since the last look.
     pub async fn look(
         &mut self,
         target: &Target,
         which: Which,
         wanted: &Wanted,
         deadlines: &Deadlines,
-    ) -> (Fact<Vec<String>>, BTreeMap<String, Header>) {
+        troubles: Vec<FileTrouble>,
+    ) -> Contents {
         let at = Timestamp::now();
         let (directory, may_be_empty) = match which {
             Which::Share => (&wanted.source.share, false),
             Which::Folder => (&wanted.source.folder, wanted.folder_may_be_empty),
         };
+        for trouble in troubles {
+            self.damage.take_in(trouble, directory, &mut self.cache);
+        }
         let mut listing = self.list(target, directory, wanted, deadlines, may_be_empty).await;
         self.share_with_twin(directory, &mut listing.headers);
         let source = format!("{}, xp_dirtree {directory}", target.display);
@@ -108,7 +178,18 @@ impl Place {
             Ok(value) => Fact::Known { value, source, at },
             Err(why) => Fact::Unknown { why, source, at },
         };
-        (names, listing.headers)
+        let headers = listing.headers;
+        let damaged = self.damage.standing(target, deadlines, directory, &headers).await;
+        let moves = |h: &Header| match h {
+            Header::Torn { since, .. } | Header::Partly { since, .. } => {
+                at.duration_since(*since) < TORN_STABLE
+            }
+            Header::InUse => true,
+            Header::Read(_) | Header::Unknown(_) => false,
+        };
+        let moving = headers.iter().any(|(name, header)| !is_odd(name) && moves(header));
+        self.restless = moving.then(|| self.restless.unwrap_or(at));
+        Contents { names, headers, restless: self.restless, damaged }
     }
 
     /// Holds what the other place has read of the same name and is equal, instead of a second one.
@@ -166,7 +247,7 @@ impl Place {
             Err(misread) => return failed(format!("the listing of {directory} can't be read ({misread})")),
         };
         self.cache.retain(directory, &names);
-        let headers = self.headers(&mut connection, directory, &names, wanted, deadlines).await;
+        let headers = self.headers(&mut connection, directory, &names, deadlines).await;
         if connection.is_clean() {
             self.connection = Some(connection);
         }
@@ -181,13 +262,10 @@ impl Place {
         connection: &mut Connection,
         directory: &str,
         names: &[String],
-        wanted: &Wanted,
         deadlines: &Deadlines,
     ) -> BTreeMap<String, Header> {
-        let backups = names.iter().filter(|n| n.to_lowercase().ends_with(".trn")).cloned();
-        let (backups, refused): (Vec<_>, Vec<_>) = backups.partition(|n| outside::file_name(n).is_ok());
-        let last = wanted.last_restored.as_deref();
-        let (skipped, asked): (Vec<_>, Vec<_>) = backups.into_iter().partition(|n| long_applied(n, last));
+        let (asked, refused): (Vec<_>, Vec<_>) =
+            names.iter().cloned().partition(|n| outside::file_name(n).is_ok());
         let read = read_all(connection, directory, &asked, &mut self.cache, deadlines.files).await;
         // A file that is gone between listing and reading is not there.
         let read = read.into_iter().filter_map(|(name, header)| Some((name, header?)));
@@ -195,7 +273,7 @@ impl Place {
             let why = outside::file_name(name).err().unwrap_or_default();
             (outside::value(name), Header::Unknown(why))
         });
-        skipped.into_iter().map(|name| (name, Header::Skipped)).chain(refused).chain(read).collect()
+        refused.chain(read).collect()
     }
 }
 
@@ -230,11 +308,10 @@ fn prove(
         return Err(format!("{display} sees no directory {directory}. {REMEDY}"));
     }
     let known = names.iter().any(|n| wanted.known.contains(&n.to_lowercase()));
-    let ours = headers.values().any(|h| {
-        matches!(h, Header::Read(sets) if sets.iter().any(|s| {
-            s.kind == BackupKind::Log && s.database.to_lowercase() == wanted.database.to_lowercase()
-        }))
-    });
+    let ours = headers
+        .values()
+        .flat_map(Header::sets)
+        .any(|s| s.kind == BackupKind::Log && s.database.to_lowercase() == wanted.database.to_lowercase());
     if known || ours || may_be_empty {
         return Ok(());
     }
@@ -257,7 +334,6 @@ mod tests {
             folder_may_be_empty: known.is_empty(),
             database: "mgc".into(),
             known: known.iter().map(|k| (*k).to_owned()).collect(),
-            last_restored: None,
         }
     }
 
@@ -279,5 +355,19 @@ mod tests {
         assert!(prove(true, &["A.TRN"], &["a.trn"], false));
         assert!(prove(true, &[], &[], true));
         assert!(!prove(false, &[], &[], true), "where there is no directory nothing is empty");
+    }
+
+    #[test]
+    fn what_is_no_backup_by_name_and_by_header_is_told_and_not_counted() {
+        let torn =
+            || Some(Header::Torn { what: "malformed (error 3241).".into(), since: Timestamp::UNIX_EPOCH });
+        let file = |on_share, in_folder| BackupFile { on_share, in_folder };
+        assert!(set_aside("desktop.INI", &file(torn(), None)).unwrap().contains("3241"));
+        assert!(set_aside("mgc_undo.tuf", &file(None, Some(Header::InUse))).unwrap().contains("STANDBY"));
+        for name in ["tail.bak", "tail", "MGC.TRN", "mgc.wrk", "save.log"] {
+            assert_eq!(set_aside(name, &file(torn(), None)), None, "{name} may be a backup");
+        }
+        let read = Some(Header::Read(Vec::new().into()));
+        assert_eq!(set_aside("tail.txt", &file(torn(), read)), None, "the header decides");
     }
 }

@@ -92,6 +92,9 @@ mod tests {
             folder: names,
             files: lsns.iter().map(|lsn| (lsn.to_string(), file(*lsn))).collect::<BTreeMap<_, _>>(),
             grown: Arc::default(),
+            aside: BTreeMap::new(),
+            restless: None,
+            damaged: Vec::new(),
         }
     }
 

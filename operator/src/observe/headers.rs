@@ -1,36 +1,58 @@
 //! Headers of backups: which to ask for, many in one round trip, and what each answer makes of its file.
 //!
-//! Torn, in use, gone and unknown are four different facts. A header that was read whole is kept: log
-//! shipping writes a file once. Everything else is asked again at each look.
+//! Torn, in use, gone and unknown are four different facts. Every file is asked, whatever its name. A header that was read
+//! whole is kept, for log shipping writes a file once; but files that may grow (a job that appends) are asked at each look, and
+//! so is a file about which an action failed. Everything else is asked again at each look, torn files that have settled in turn.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::Offset;
+use pchat_planner::chain::TORN_STABLE;
 use pchat_planner::facts::{BackupKind, BackupSet, Header};
+use pchat_planner::lsn::Lsn;
 
 use crate::sql::batches::files::{MOST_HEADERS, headers as headers_batch};
 use crate::sql::connection::{Answer, Connection, ServerError};
 use crate::sql::explain::{FileFault, explain, file_fault};
 use crate::sql::rows::{Misread, Record, if_told};
 
-/// Files this much older than the last one restored are not asked for. Their names tell it: two producers
-/// share a directory, and a day is more than their clocks can be apart.
-const LONG_APPLIED_S: i64 = 24 * 3600;
+/// Torn files that have settled and are asked again at one look: each failing header costs a round trip of its own, and there
+/// may be as many as a job that fails leaves in a night.
+const TORN_AGAIN: usize = 16;
 
 /// Headers by path, and since when a torn file has been found unchanged.
 #[derive(Debug, Default)]
 pub struct Cache {
     read: HashMap<String, Arc<[BackupSet]>>,
-    torn: HashMap<String, (String, Timestamp)>,
+    torn: HashMap<String, Torn>,
+}
+
+#[derive(Clone, Debug)]
+struct Torn {
+    what: String,
+    /// The whole sets before it.
+    sets: Arc<[BackupSet]>,
+    since: Timestamp,
+    asked: Timestamp,
+}
+
+impl Torn {
+    fn header(&self) -> Header {
+        let Torn { what, sets, since, .. } = self.clone();
+        if sets.is_empty() { Header::Torn { what, since } } else { Header::Partly { sets, what, since } }
+    }
+
+    fn settled(&self, at: Timestamp) -> bool {
+        at.duration_since(self.since) >= TORN_STABLE
+    }
 }
 
 impl Cache {
     /// Forgets files that are no longer there: under the same name something else may come.
     pub fn retain(&mut self, directory: &str, names: &[String]) {
-        let present: std::collections::HashSet<String> = names.iter().map(|n| path(directory, n)).collect();
+        let present: HashSet<String> = names.iter().map(|n| path(directory, n)).collect();
         let gone = |p: &String| parent(p) == trimmed(directory) && !present.contains(p);
         self.read.retain(|p, _| !gone(p));
         self.torn.retain(|p, _| !gone(p));
@@ -41,30 +63,79 @@ impl Cache {
         self.read.insert(path, Arc::clone(sets));
     }
 
+    /// Lets a path be asked anew: what is known of it may not be so.
+    pub fn forget(&mut self, path: &str) {
+        self.read.remove(path);
+    }
+
+    /// The set that was read at this position of a path.
+    pub fn set_at(&self, path: &str, position: u16) -> Option<&BackupSet> {
+        let sets = self.read.get(path).or_else(|| self.torn.get(path).map(|t| &t.sets))?;
+        sets.iter().find(|s| s.position == position)
+    }
+
+    /// Paths that are known well enough not to be asked at the look that begins at `at`. A set is appended to a file that holds
+    /// several already, or to the last one: by its LSN, never by its name.
+    fn known(&self, directory: &str, names: &[String], at: Timestamp) -> HashMap<String, Header> {
+        let last = |sets: &Arc<[BackupSet]>| sets.iter().map(|s| s.last_lsn).max();
+        let mut read = Vec::with_capacity(names.len());
+        let mut torn: Vec<(String, &Torn)> = Vec::new();
+        for path in names.iter().map(|name| path(directory, name)) {
+            match (self.read.get(&path), self.torn.get(&path)) {
+                (Some(sets), _) => read.push((path, sets)),
+                (None, Some(t)) if t.settled(at) => torn.push((path, t)),
+                _ => {}
+            }
+        }
+        let mut newest: HashMap<&str, Option<Lsn>> = HashMap::new();
+        for (_, sets) in &read {
+            let of = newest.entry(sets.first().map_or("", |s| s.database.as_str())).or_default();
+            *of = last(sets).max(*of);
+        }
+        let older = |sets: &Arc<[BackupSet]>| matches!(&sets[..], [only] if newest.get(only.database.as_str()).is_some_and(|n| Some(only.last_lsn) < *n));
+        let kept = read.iter().filter(|(_, sets)| older(sets));
+        torn.sort_by_key(|(_, t)| t.asked);
+        let later = torn.into_iter().skip(TORN_AGAIN).map(|(path, t)| (path, t.header()));
+        kept.map(|(path, sets)| (path.clone(), Header::Read(Arc::clone(sets)))).chain(later).collect()
+    }
+
     fn judge(&mut self, path: &str, verdict: Verdict, at: Timestamp) -> Option<Header> {
-        if let Verdict::Torn(what) = verdict {
-            let (known, since) = self.torn.get(path).cloned().unwrap_or_else(|| (what.clone(), at));
-            let since = if known == what { since } else { at };
-            self.torn.insert(path.to_owned(), (what.clone(), since));
-            return Some(Header::Torn { what, since });
+        if let Verdict::Torn(what, sets) = verdict {
+            self.read.remove(path);
+            let sets: Arc<[BackupSet]> = sets.into();
+            let same = |t: &&Torn| t.what == what && t.sets == sets;
+            let since = self.torn.get(path).filter(same).map_or(at, |t| t.since);
+            let torn = Torn { what, sets, since, asked: at };
+            let header = torn.header();
+            self.torn.insert(path.to_owned(), torn);
+            return Some(header);
         }
         self.torn.remove(path);
         match verdict {
             Verdict::Read(sets) => {
-                let sets: Arc<[BackupSet]> = sets.into();
+                let sets: Arc<[BackupSet]> = match self.read.get(path) {
+                    Some(known) if **known == *sets => Arc::clone(known),
+                    _ => sets.into(),
+                };
                 self.read.insert(path.to_owned(), Arc::clone(&sets));
                 Some(Header::Read(sets))
             }
-            Verdict::InUse => Some(Header::InUse),
-            Verdict::Unknown(why) => Some(Header::Unknown(why)),
-            Verdict::Gone | Verdict::Torn(_) => None,
+            other => {
+                self.read.remove(path);
+                match other {
+                    Verdict::InUse => Some(Header::InUse),
+                    Verdict::Unknown(why) => Some(Header::Unknown(why)),
+                    Verdict::Gone | Verdict::Torn(..) | Verdict::Read(_) => None,
+                }
+            }
         }
     }
 }
 
 enum Verdict {
     Read(Vec<BackupSet>),
-    Torn(String),
+    /// What is wrong, behind these whole sets.
+    Torn(String, Vec<BackupSet>),
     InUse,
     Gone,
     Unknown(String),
@@ -83,21 +154,6 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('\\').map_or("", |(directory, _)| directory)
 }
 
-/// Whether a name lies long before that of the last file restored. Only names that log shipping gives
-/// (`<database>_yyyymmddhhmmss.trn`) can be told apart so.
-pub fn long_applied(name: &str, last_restored: Option<&str>) -> bool {
-    let (Some(this), Some(last)) = (stamp(name), last_restored.and_then(stamp)) else { return false };
-    last.duration_since(this).as_secs() > LONG_APPLIED_S
-}
-
-fn stamp(name: &str) -> Option<Timestamp> {
-    let base = name.rsplit(['\\', '/']).next()?;
-    let stem = base.get(..base.len().checked_sub(4)?)?;
-    let digits = stem.get(stem.len().checked_sub(14)?..)?;
-    let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", digits).ok()?;
-    Offset::UTC.to_timestamp(time).ok()
-}
-
 /// Reads the headers of these files of one directory, as far as they are not known. What a broken or hung
 /// connection leaves open is unknown.
 pub async fn read_all(
@@ -110,9 +166,10 @@ pub async fn read_all(
     let at = Timestamp::now();
     let mut out = Vec::with_capacity(names.len());
     let mut asked = Vec::new();
+    let mut known = cache.known(directory, names, at);
     for name in names {
-        match cache.read.get(&path(directory, name)) {
-            Some(sets) => out.push((name.clone(), Some(Header::Read(Arc::clone(sets))))),
+        match known.remove(&path(directory, name)) {
+            Some(header) => out.push((name.clone(), Some(header))),
             None => asked.push(name.clone()),
         }
     }
@@ -196,7 +253,7 @@ fn sort_out(answer: &Answer, files: usize) -> Result<Vec<Option<Verdict>>, Misre
 fn fault(error: &ServerError) -> Verdict {
     let told = explain(error);
     match file_fault(error) {
-        Some(FileFault::Torn) => Verdict::Torn(told.what),
+        Some(FileFault::Torn) => Verdict::Torn(told.what, Vec::new()),
         Some(FileFault::InUse) => Verdict::InUse,
         Some(FileFault::Gone) => Verdict::Gone,
         Some(FileFault::Unknown) | None => Verdict::Unknown(format!("{} {}", told.what, told.remedy)),
@@ -208,13 +265,15 @@ fn sets(rows: &[Record]) -> Result<Verdict, Misread> {
     for row in rows {
         match set(row) {
             Ok(Some(set)) => sets.push(set),
-            Ok(None) => return Ok(Verdict::Torn("the backup is unfinished (no LSNs in its header)".into())),
+            Ok(None) => {
+                return Ok(Verdict::Torn("the backup is unfinished (no LSNs in its header)".into(), sets));
+            }
             // It may be whole: one column that is not told makes this file unknown, and neither torn nor the others.
             Err(misread) => return Ok(Verdict::Unknown(format!("its header does not tell all ({misread})"))),
         }
     }
     if sets.is_empty() {
-        return Ok(Verdict::Torn("the file holds no backup".into()));
+        return Ok(Verdict::Torn("the file holds no backup".into(), sets));
     }
     Ok(Verdict::Read(sets))
 }
@@ -263,21 +322,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_log_shipping_a_day_before_the_last_restored_are_skipped() {
-        let last = Some(r"D:\copy\mgc_20261122234107.trn");
-        assert!(long_applied("mgc_20261121234106.trn", last));
-        assert!(!long_applied("mgc_20261121234107.trn", last));
-        assert!(!long_applied("mgc_20261123000000.trn", last));
-        assert!(!long_applied("tail.trn", last));
-        assert!(!long_applied("ü_2026112123410.trn", last));
-        assert!(!long_applied("mgc_20261101000000.trn", None));
-    }
-
-    #[test]
     fn a_torn_file_is_torn_since_it_was_first_found_so() {
         let mut cache = Cache::default();
         let at = |s| Timestamp::from_second(s).unwrap();
-        let torn = |what: &str| Verdict::Torn(what.into());
+        let torn = |what: &str| Verdict::Torn(what.into(), Vec::new());
         let since = |h: Option<Header>| match h {
             Some(Header::Torn { since, .. }) => since,
             other => panic!("{other:?}"),
@@ -289,5 +337,56 @@ mod tests {
         assert_eq!(since(cache.judge(r"s\a.trn", torn("unfinished"), at(14))), at(14));
         cache.retain("s", &[]);
         assert_eq!(since(cache.judge(r"s\a.trn", torn("unfinished"), at(20))), at(20));
+    }
+
+    fn set(first: u128, last: u128) -> BackupSet {
+        let none = uuid::Uuid::nil();
+        BackupSet {
+            id: uuid::Uuid::from_u128(last),
+            position: 1,
+            kind: BackupKind::Log,
+            database: "mgc".into(),
+            family: none,
+            first_lsn: Lsn(first),
+            last_lsn: Lsn(last),
+            first_fork: pchat_planner::lsn::Fork(none),
+            fork: pchat_planner::lsn::Fork(none),
+            fork_point: None,
+            started: jiff::civil::DateTime::ZERO,
+            finished: jiff::civil::DateTime::ZERO,
+            server: "s".into(),
+            size: 1,
+        }
+    }
+
+    #[test]
+    fn a_file_that_may_grow_is_asked_again_and_its_lsn_tells_which() {
+        let mut cache = Cache::default();
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let names: Vec<String> = ["z", "b", "a"].map(String::from).into();
+        let several = vec![set(10, 20), BackupSet { position: 2, ..set(20, 30) }];
+        for (name, sets) in [("z", vec![set(30, 40)]), ("b", several), ("a", vec![set(40, 50)])] {
+            cache.judge(&path("s", name), Verdict::Read(sets), at(1));
+        }
+        let known = |cache: &Cache| cache.known("s", &names, at(2)).into_keys().collect::<Vec<_>>();
+        assert_eq!(known(&cache), [r"s\z"], "a is the last of the log, b holds two");
+        cache.forget(r"s\z");
+        assert!(known(&cache).is_empty(), "what an action stumbled over is asked anew");
+    }
+
+    #[test]
+    fn many_torn_files_are_asked_in_turn_and_a_young_one_always() {
+        let mut cache = Cache::default();
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let names: Vec<String> = (0..40).map(|n| format!("{n:02}.trn")).collect();
+        for (n, name) in names.iter().enumerate() {
+            let torn = Verdict::Torn("3241".into(), Vec::new());
+            cache.judge(&path("s", name), torn, at(n as i64));
+        }
+        let now = at(42);
+        let kept = cache.known("s", &names, now);
+        let asked: Vec<&String> = names.iter().filter(|n| !kept.contains_key(&path("s", n))).collect();
+        assert_eq!(asked.len(), TORN_AGAIN + 7, "{asked:?}");
+        assert!(asked.contains(&&names[0]) && asked.contains(&&names[39]) && !asked.contains(&&names[20]));
     }
 }

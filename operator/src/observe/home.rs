@@ -162,6 +162,5 @@ fn wanted(pool: &Pool, state: &InstanceState) -> Option<Wanted> {
         folder_may_be_empty: certain && known.is_empty(),
         database: pool.database.clone(),
         known,
-        last_restored: restored.map(str::to_owned),
     })
 }

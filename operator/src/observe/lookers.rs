@@ -3,15 +3,16 @@
 //! Each has its own connections and deadlines, so that none holds up another.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use jiff::Timestamp;
-use pchat_planner::facts::{Contact, Fact, Header, InstanceFacts, InstanceState, ShellFacts};
+use pchat_planner::facts::{Contact, Damaged, Fact, Header, InstanceFacts, InstanceState, ShellFacts};
 use pchat_planner::pool::LogSource;
 use tokio::sync::{Mutex, watch};
 
 use super::background::{Looker, Tell};
-use super::backups::{Place, Wanted, Which};
+use super::backups::{Contents, Place, Wanted, Which};
+use super::damage::FileTrouble;
 use super::probe::{Series, look};
 use super::{Ends, HOME};
 use crate::powershell::look::{Memory as ShellMemory, Part};
@@ -65,7 +66,12 @@ pub(super) struct PlaceSeen {
     pub at: Timestamp,
     pub names: Fact<Vec<String>>,
     pub headers: Arc<BTreeMap<String, Header>>,
+    pub restless: Option<Timestamp>,
+    pub damaged: Vec<Damaged>,
 }
+
+/// What actions stumbled over.
+pub(super) type Troubles = Arc<Lock<Vec<FileTrouble>>>;
 
 /// Looks at share or copy folder.
 pub(super) struct PlaceLooks {
@@ -73,6 +79,7 @@ pub(super) struct PlaceLooks {
     pub wanted: watch::Receiver<Option<Wanted>>,
     pub which: Which,
     pub place: Place,
+    pub troubles: Troubles,
 }
 
 impl Looker for PlaceLooks {
@@ -89,8 +96,11 @@ impl Looker for PlaceLooks {
         };
         let target = self.ends.targets.get(&HOME)?;
         let at = Timestamp::now();
-        let (names, headers) = self.place.look(target, self.which, &wanted, &self.ends.deadlines).await;
-        Some(PlaceSeen { source: wanted.source, at, names, headers: Arc::new(headers) })
+        let troubles = std::mem::take(&mut *self.troubles.lock().unwrap_or_else(PoisonError::into_inner));
+        let deadlines = &self.ends.deadlines;
+        let shown = self.place.look(target, self.which, &wanted, deadlines, troubles).await;
+        let Contents { names, headers, restless, damaged } = shown;
+        Some(PlaceSeen { source: wanted.source, at, names, headers: Arc::new(headers), restless, damaged })
     }
 
     fn close(&mut self) {
@@ -100,7 +110,10 @@ impl Looker for PlaceLooks {
     fn same(a: &Option<PlaceSeen>, b: &Option<PlaceSeen>) -> bool {
         match (a, b) {
             (Some(a), Some(b)) => {
-                a.headers == b.headers && a.names.value() == b.names.value() && a.source == b.source
+                a.headers == b.headers
+                    && a.damaged == b.damaged
+                    && a.names.value() == b.names.value()
+                    && a.source == b.source
             }
             (a, b) => a.is_none() == b.is_none(),
         }

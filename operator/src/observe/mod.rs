@@ -6,6 +6,7 @@
 
 pub mod background;
 pub mod backups;
+pub mod damage;
 mod growth;
 pub mod headers;
 mod home;
@@ -27,9 +28,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::background::{Attention, Background, Pace};
 use self::backups::{Place, Twins, Which, both};
+use self::damage::FileTrouble;
 use self::growth::Growth;
 use self::home::Home;
-use self::lookers::{Instance, PlaceLooks, PlaceSeen, ShellLooks, same_instance};
+use self::lookers::{Instance, PlaceLooks, PlaceSeen, ShellLooks, Troubles, same_instance};
 use self::probe::Series;
 use crate::far_end::Freshness;
 use crate::powershell::Shell;
@@ -110,6 +112,8 @@ pub struct Observer {
     share: Background<Option<PlaceSeen>>,
     folder: Background<Option<PlaceSeen>>,
     together: Lock<Together>,
+    /// What actions stumbled over and the next looks at the share and at the folder take in.
+    troubles: [Troubles; 2],
     shell: Background<ShellFacts>,
     shell_part: watch::Sender<Part>,
     shell_memory: Arc<Mutex<ShellMemory>>,
@@ -137,10 +141,12 @@ impl Observer {
             .collect();
         let (wanted, read) = watch::channel(None);
         let twins = Twins::default();
+        let troubles: [Troubles; 2] = Default::default();
         let files_pace = Pace { least: Duration::from_millis(500), most: seconds(5), rest: None };
-        let place = |which| {
+        let place = |which, troubles: &Troubles| {
             let (ends, wanted, place) = (Arc::clone(&ends), read.clone(), Place::new(Arc::clone(&twins)));
-            Background::start(PlaceLooks { ends, wanted, which, place }, files_pace, &attention)
+            let troubles = Arc::clone(troubles);
+            Background::start(PlaceLooks { ends, wanted, which, place, troubles }, files_pace, &attention)
         };
         let shell_memory = Arc::default();
         let (shell_part, part) = watch::channel(Part::All);
@@ -148,8 +154,9 @@ impl Observer {
         let shell_pace = Pace { least: Duration::from_millis(100), most: SHELL, rest: Some(SHELL) };
         let home = Home::new(&ends, wanted, &attention);
         Observer {
-            share: place(Which::Share),
-            folder: place(Which::Folder),
+            share: place(Which::Share, &troubles[0]),
+            folder: place(Which::Folder, &troubles[1]),
+            troubles,
             shell: Background::start(shell, shell_pace, &attention),
             together: Lock::default(),
             shell_part,
@@ -261,6 +268,13 @@ impl Observer {
             }
         }
         facts
+    }
+
+    /// Tells what an action stumbled over: the next looks at the files ask them anew.
+    pub fn stumbled(&self, over: &[FileTrouble]) {
+        for troubles in &self.troubles {
+            troubles.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(over);
+        }
     }
 
     /// Returns when something has changed since the latest pass, at the latest after `at_most`.
@@ -389,6 +403,9 @@ impl Observer {
                 let headers =
                     [&share, &folder].map(|seen| seen.as_ref().map_or(&nothing, |seen| &*seen.headers));
                 let mut backups = both(&wanted.source, names, headers);
+                let seen = || [&share, &folder].into_iter().flatten();
+                backups.restless = seen().filter_map(|seen| seen.restless).min();
+                backups.damaged = seen().flat_map(|seen| seen.damaged.iter().cloned()).collect();
                 let began = when[0].unwrap_or(at);
                 let database = &self.ends.pool.database;
                 backups.grown = together.growth.take(&backups, database, began, Timestamp::now());

@@ -112,6 +112,8 @@ pub struct Driver<'a, F> {
     doubt: Option<Timestamp>,
     /// When a note was last written or tried, and whether a failure was told.
     noted: (Option<Timestamp>, bool),
+    /// When the last log backups were applied, or the run began, until the files were looked at again: some may have grown since.
+    applied: Option<Timestamp>,
     /// The turn to act that was waited for, while what to do with it is planned again.
     turn: Option<Turn>,
 }
@@ -141,6 +143,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             last: None,
             doubt: Some(begun),
             noted: (None, false),
+            applied: Some(begun),
             turn: None,
             pool,
             far,
@@ -220,14 +223,17 @@ impl<'a, F: FarEnd> Driver<'a, F> {
 
     /// What must be looked at anew before `next` is told or done, if anything. That all is done, or that something is wrong,
     /// is never concluded from looks that are older than the run; nor is the other side dead by such looks when the database
-    /// is recovered.
+    /// is recovered, or nothing left to apply by looks from before the last log backup was applied.
     fn doubted(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
         let concludes = match next {
             Next::Converged | Next::Blocked(_) => true,
             Next::Run(StepId::RecoverDatabase, _) => {
                 let begun = self.record.started;
                 let older = facts.instances.iter().any(|(id, seen)| id.side != HOME.side && seen.at < begun);
-                return older.then_some(Freshness { others: Some(begun), ..Freshness::LATEST });
+                let others = older.then_some(begun);
+                let backups = self.applied.take().filter(|applied| facts.backups.at() < *applied);
+                let newer = others.or(backups).is_some();
+                return newer.then_some(Freshness { others, backups, ..Freshness::LATEST });
             }
             Next::Wait { reason: Reason::Looking, .. } => false,
             Next::Run(..) | Next::Wait { .. } => self.pool.mode != Mode::Enforce,
@@ -299,6 +305,9 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         let ended = self.now();
         match told {
             Ok(done) => {
+                if let Action::ApplyLogs { .. } = action {
+                    self.applied = Some(ended);
+                }
                 let transition = self.record.transition;
                 self.identity.confirmed(step, action, transition, ended);
                 self.record.confirm(step, action, &done);

@@ -90,6 +90,9 @@ pub struct LossDocument {
     pub end_source: String,
     /// Length of the interval, if both ends are known.
     pub at_most_seconds: Option<i64>,
+    /// Files that could not be read, whose log is given up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// What comes next.
@@ -298,6 +301,7 @@ pub fn document(
             at_least_until: loss.at_least_until.map(millis),
             end_source: loss.end_source.clone(),
             at_most_seconds: loss.at_most().map(|most| most.as_secs()),
+            unread: loss.unread.clone(),
         },
         hazards: plan.map(|plan| plan.hazards.clone()).unwrap_or_default(),
         digest: plan.map(|plan| plan.digest.clone()).filter(|digest| !digest.is_empty()),

@@ -120,8 +120,17 @@ pub fn tried(tries: u32) -> String {
     if tries == 1 { "1 try".into() } else { format!("{tries} tries") }
 }
 
-/// The loss, with what its ends rest on.
+/// The loss, with what its ends rest on, and the files that could not be read.
 pub fn loss(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
+    let interval = interval(loss, now, past);
+    if loss.unread.is_empty() {
+        return interval;
+    }
+    let verb = if past { "was given up" } else { "will be given up" };
+    format!("{interval} Not read, so that what they hold {verb}: {}.", loss.unread.join(", "))
+}
+
+fn interval(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
     let (will, were) = if past { ("was lost", "were lost") } else { ("will be lost", "will be lost") };
     let from = |source: &str| {
         if source.is_empty() { String::new() } else { format!(" ({})", source.trim_end_matches('.')) }

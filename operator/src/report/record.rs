@@ -131,7 +131,11 @@ impl Record {
             || plan.loss.at_least_until.is_some()
             || self.loss == Loss::default()
         {
-            self.loss.clone_from(&plan.loss);
+            let before = std::mem::replace(&mut self.loss, plan.loss.clone());
+            // The journal has room for some names only; what this run saw itself is told whole.
+            if !self.loss.unread.is_empty() && before.unread.len() > self.loss.unread.len() {
+                self.loss.unread = before.unread;
+            }
         }
         self.transition = transition.or(self.transition);
         for step in &self.listing {
@@ -154,7 +158,7 @@ impl Record {
         if !done.already {
             self.actions += 1;
         }
-        if let Action::ApplyLogs { files, .. } = action {
+        if let Action::ApplyLogs { files, .. } | Action::FindPosition { files } = action {
             self.applied.extend(done.applied.iter().map(|applied| AppliedLog {
                 name: applied.name.clone(),
                 size: files.iter().find(|file| file.name == applied.name).map_or(0, |file| file.size),

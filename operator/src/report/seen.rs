@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use pchat_planner::facts::{
-    BackupFile, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, Job, MirroringState,
+    BackupKind, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, Job, MirroringState,
     Role,
 };
 use pchat_planner::outlook::Outlook;
@@ -273,35 +273,31 @@ fn backups(facts: &Facts, view: &View<'_>) -> String {
         place("Share", &backups.source.share, &backups.share),
         place("Copy folder", &backups.source.folder, &backups.folder),
     ];
-    let newest = backups.files.iter().rev().find_map(|(name, file)| {
-        let sets = readable(file)?;
-        let last = sets.iter().max_by_key(|set| set.last_lsn)?;
-        Some(format!("The last readable one is {name}, which ends at LSN {}.", last.last_lsn))
+    let logs = backups.files.iter().flat_map(|(name, file)| {
+        let places = [&file.on_share, &file.in_folder].into_iter().flatten();
+        places.flat_map(Header::sets).map(move |set| (set.last_lsn, name, set.kind))
     });
-    parts.extend(newest);
+    let newest = logs.filter(|(_, _, kind)| *kind == BackupKind::Log).max_by_key(|(lsn, ..)| *lsn);
+    parts.extend(
+        newest.map(|(lsn, name, _)| format!("The last readable one is {name}, which ends at LSN {lsn}.")),
+    );
     let torn: Vec<&str> = backups
         .files
         .iter()
         .filter(|(_, file)| {
-            readable(file).is_none()
-                && [&file.on_share, &file.in_folder]
-                    .into_iter()
-                    .flatten()
-                    .any(|h| matches!(h, Header::Torn { .. }))
+            // A copy is never newer than its original.
+            let original = file.on_share.as_ref().or(file.in_folder.as_ref());
+            matches!(original, Some(Header::Torn { .. } | Header::Partly { .. }))
         })
         .map(|(name, _)| name.as_str())
         .collect();
     if !torn.is_empty() {
         parts.push(format!("Torn or unfinished: {}.", list(&torn)));
     }
+    for (name, why) in &backups.aside {
+        parts.push(format!("{name} is not counted as a log backup: {}", sentence(why)));
+    }
     parts.join(" ")
-}
-
-fn readable(file: &BackupFile) -> Option<&[pchat_planner::facts::BackupSet]> {
-    [&file.in_folder, &file.on_share].into_iter().flatten().find_map(|header| match header {
-        Header::Read(sets) if !sets.is_empty() => Some(&**sets),
-        _ => None,
-    })
 }
 
 fn shell(pool: &Pool, facts: &Facts, view: &View<'_>) -> String {

@@ -158,6 +158,7 @@ pub fn meaning(reason: Reason) -> &'static str {
         Reason::LogShippingUnhealthy => "log shipping is not there, stands still or hangs",
         Reason::MirrorLeftover => "a database of that name stands where the mirror is to be",
         Reason::MirrorEndpointUnusable => "an instance can't be mirrored through its endpoint",
+        Reason::BackupDamaged => "a log backup is damaged",
     }
 }
 

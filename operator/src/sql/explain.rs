@@ -5,8 +5,10 @@ use super::connection::ServerError;
 
 /// Errors that say that the effect is there already. Each is confirmed by reading the state again.
 pub const ALREADY_RECOVERED: u32 = 3153;
-/// The log in this backup set was applied before.
-pub const ALREADY_APPLIED: u32 = 4326;
+/// The log in this backup set ends before the copy's position.
+pub const TOO_EARLY: u32 = 4326;
+/// The log in this backup set begins behind the copy's position.
+pub const TOO_LATE: u32 = 4305;
 /// The database is not a log-shipping secondary (any more).
 pub const NOT_A_SECONDARY: u32 = 32014;
 /// SQLServerAgent refused a request: also said of a job that runs already.
@@ -51,6 +53,22 @@ pub fn file_fault(error: &ServerError) -> Option<FileFault> {
         3143 | 3183 | 3189 | 3208 | 3209 | 3241 | 3242 | 3246 | 3254 | 3256 => Some(FileFault::Torn),
         _ => None,
     }
+}
+
+/// Whether an error of RESTORE or VERIFYONLY says that the backup itself can't be read to its end, and not that something stood
+/// in the way of reading it.
+pub fn body_damaged(error: &ServerError) -> bool {
+    match error.number {
+        // Data error (23), end of file (38), device error (1117).
+        3203 => matches!(os_error(&error.message), Some(23 | 38 | 1117)),
+        _ => file_fault(error) == Some(FileFault::Torn),
+    }
+}
+
+/// Whether an error of RESTORE says that the file or its place in the log is not what its header told: it is asked anew.
+pub fn about_the_file(error: &ServerError) -> bool {
+    file_fault(error).is_some()
+        || matches!(error.number, 3118 | 3135 | 3154 | 4038 | 4305 | 4312 | 4326 | 4330 | 4331)
 }
 
 /// Whether the server denied what was asked: the connection and the login are in order, a right is missing.

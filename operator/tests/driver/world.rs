@@ -223,6 +223,7 @@ impl World {
                     });
                 }
             }
+            Action::FindPosition { .. } | Action::LeaveStandby => return refuse(RefusalCode::Position),
             Action::DisconnectSessions => case.b().sessions.clear(),
             Action::RecoverDatabase { at, transition, .. } => {
                 if case.db().position != Ok(*at) {

@@ -370,6 +370,25 @@ async fn a_standby_copy_without_history_stands_nowhere() {
     site.mark().await;
     assert_eq!(site.refused(&site.apply(&site.warrant)).await, RefusalCode::Position);
     site.unchanged("unknown position");
+    let find = restore::find(&site.warrant, &site.next_file(), 1);
+    assert_eq!(site.ask(&find).await.error, None, "RESTORE itself tells whether it fits");
+    assert_eq!(site.state().await, 1);
+}
+
+/// What a position is known of is held against it, and never only tried.
+#[tokio::test]
+async fn a_copy_that_tells_where_it_stands_is_never_restored_by_trying() {
+    for standby in [false, true] {
+        let yaml =
+            format!("logShipping: {{backups: 6, copied: 3, restored: 2, jobEveryS: 0, standby: {standby}}}");
+        let site = Site::of(with(&yaml).await).await;
+        site.mark().await;
+        let find = restore::find(&site.warrant, &site.next_file(), 1);
+        assert_eq!(site.refused(&find).await, RefusalCode::Position, "standby {standby}");
+        let leave = restore::leave_standby(&site.warrant);
+        assert_eq!(site.refused(&leave).await, RefusalCode::Position, "standby {standby}");
+        site.unchanged("a known position");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! happen to real servers.
 
 pub mod manifest;
+pub mod media;
 pub mod nulls;
 pub mod orders;
 pub mod runbook;

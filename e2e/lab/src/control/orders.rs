@@ -41,6 +41,11 @@ fault-look HOST NUMBER [K]                     error NUMBER is raised in place o
 clear-faults HOST
 tear FILE|last|last-N empty|header|body|garbage|wrk
 remove FILE|last-N | hide FILE|last-N | show   a log backup is lost, or turns up later
+move share|folder|both FILE NAME               a file is given another name, over what has it
+append share|folder|both FILE TO               its sets are appended to another file, as by NOINIT, and it goes
+corrupt share|folder|both FILE                 a byte changes behind its header
+litter NAME                                    a file that is no backup, on the share
+restore-log FILE                               RESTORE LOG WITH NORECOVERY by hand
 foreign-fork                                   a second successor of the last backup on another recovery fork
 backup-log                                     one more log backup by the serving side
 deny HOST PATH | allow HOST PATH               the SQL Server account's access to a path
@@ -186,6 +191,11 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
         ["remove", file] => format!("{} is gone", w.take_file(file, false)?),
         ["hide", file] => format!("{} is hidden", w.take_file(file, true)?),
         ["show"] => format!("{} files are back", w.show_files()?),
+        ["move", place, file, name] => format!("{} is {name} now", w.move_file(place, file, name)?),
+        ["append", place, file, to] => format!("{} is in {to} now", w.append_file(place, file, to)?),
+        ["corrupt", place, file] => format!("{} is damaged", w.damage_file(place, file)?),
+        ["litter", name] => w.litter(name).map(|()| format!("{name} is there"))?,
+        ["restore-log", file] => format!("{} is restored", w.restore_by_hand(file)?),
         ["foreign-fork"] => format!("{} is there", w.foreign_fork()?),
         ["backup-log"] => format!("{} is there", w.backup_log_now()?),
         ["deny", host, path] | ["allow", host, path] => {

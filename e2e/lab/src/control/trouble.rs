@@ -15,7 +15,7 @@ use crate::world::shipping_jobs::backup_file_name;
 use crate::world::{Key, World};
 use std::path::PathBuf;
 
-fn told(f: Failure) -> String {
+pub(super) fn told(f: Failure) -> String {
     f.first().map_or_else(String::new, |e| format!("Msg {}: {}", e.number, e.text))
 }
 
@@ -36,7 +36,7 @@ pub enum Tear {
 
 impl World {
     /// The folders in which log backups lie: the share, and the copy folder of the backup.
-    fn backup_folders(&self) -> Result<[PathBuf; 2], String> {
+    pub(super) fn backup_folders(&self) -> Result<[PathBuf; 2], String> {
         let (_, backup) = self.roles()?;
         let host = &self.servers[backup].host;
         let l = &self.scenario.log_shipping;
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// The real path of a log backup by name, or of the `last` (or `last-N`th) on the share. The share goes first.
-    fn backup_path(&self, name: &str) -> Result<PathBuf, String> {
+    pub(super) fn backup_path(&self, name: &str) -> Result<PathBuf, String> {
         let [share, folder] = self.backup_folders()?;
         if let Some(back) = name.strip_prefix("last") {
             let back: usize = if back.is_empty() {

@@ -153,9 +153,9 @@ async fn restore(host: &mut LabHost, media: Media, out: &mut dyn Sink) -> Result
         host.wait_for_dead_path(path).await;
     }
     let begin = Instant::now();
-    // A RESTORE LOG or DATABASE that ends in RECOVERY, or leaves FROM out, needs a file or a finished chain.
-    if path.is_none() && end != End::Recovery {
-        return Err(fail(unsupported("RESTORE without a file WITH NORECOVERY or STANDBY")));
+    // Without FROM the documentation wants RECOVERY, NORECOVERY or STANDBY to be said; back into STANDBY is not simulated.
+    if path.is_none() && matches!(end, End::Standby(_)) {
+        return Err(fail(unsupported("RESTORE without a file WITH STANDBY")));
     }
     let request = Restore {
         log: log && path.is_some(),

@@ -227,6 +227,9 @@ pub fn backups(files: BTreeMap<String, BackupFile>) -> Backups {
         folder: known(named(|f| f.in_folder.is_some())),
         files,
         grown: Default::default(),
+        aside: BTreeMap::new(),
+        restless: None,
+        damaged: Vec::new(),
     }
 }
 
@@ -402,6 +405,7 @@ impl Case {
             safe_until: None,
             at_most_until: None,
             silent_since: None,
+            unread: Vec::new(),
         });
         self
     }

@@ -148,6 +148,8 @@ fn effect(env: &Env, w: &mut World, msg: &Msg) -> bool {
             }
             files.iter().take_while(|f| restore(env, w, f)).count() > 0
         }
+        // The model's copy always tells where it stands.
+        Action::FindPosition { .. } | Action::LeaveStandby => false,
         Action::DisconnectSessions => {
             if !waits && on(Rule::KillOnlyReaders) {
                 return false;

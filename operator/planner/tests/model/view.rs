@@ -1,7 +1,6 @@
 //! The world as an executor sees it: turned into the planner's own facts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::*;
@@ -217,7 +216,7 @@ fn backups(env: &Env, w: &World) -> Fact<Backups> {
         false => unknown("the network path was not found"),
     };
     let folder = known(w, names(|f| f.in_folder.is_some()));
-    known(w, Backups { source: source(), share, folder, files, grown: Arc::default() })
+    known(w, Backups { source: source(), share, folder, ..common::backups(files.clone()) })
 }
 
 pub fn facts(env: &Env, w: &World, i: usize) -> Facts {

@@ -24,6 +24,14 @@ SELECT t.name FROM @listed AS t WHERE t.is_file = 1;
     )
 }
 
+/// Reads one backup set to its end without restoring it.
+pub fn verify(path: &str, position: u16) -> Batch {
+    Batch::new("VerifyBackup")
+        .with("file", "nvarchar(520)", path)
+        .with("set", "int", i32::from(position))
+        .then("RESTORE VERIFYONLY FROM DISK = @file WITH FILE = @set;")
+}
+
 /// Reads the headers of these files. A RESTORE HEADERONLY that fails has no result set at all, so a marker
 /// stands before and after each.
 ///

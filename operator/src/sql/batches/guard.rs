@@ -144,6 +144,18 @@ IF @lo IS NULL OR @hi <> @lo OR @lo <> @redo BEGIN RAISERROR(N'PCHAT|LSN|%s stan
 IF @forks <> 1 OR @there IS NULL OR @there <> CONVERT(binary(16), @fork) BEGIN RAISERROR(N'PCHAT|FORK|%s', 16, 26, @db); RETURN; END;
 ";
 
+/// Nobody knows where it stands: it is in STANDBY, and msdb remembers no restore of it, or not enough of the last one. Whatever
+/// tells a position is a refusal, for then that position is to be held against the plan.
+pub const STANDS_NOWHERE: &str = r"
+DECLARE @lo numeric(25,0);
+SELECT TOP (1) @lo = CASE WHEN b.last_recovery_fork_guid IS NULL OR b.backup_start_date IS NULL THEN NULL ELSE b.last_lsn END
+  FROM msdb.dbo.restorehistory AS h JOIN msdb.dbo.backupset AS b ON b.backup_set_id = h.backup_set_id
+ WHERE h.destination_database_name = @db AND h.restore_type IN (N'L', N'D', N'I') ORDER BY h.restore_history_id DESC;
+SET @m = ISNULL(CONVERT(nvarchar(40), @lo), N'its own LSN');
+IF @state IS NULL OR @state <> 0 OR @standby IS NULL OR @standby <> 1 OR @lo IS NOT NULL
+BEGIN RAISERROR(N'PCHAT|LSN|%s stands at %s', 16, 16, @db, @m); RETURN; END;
+";
+
 /// Who asks, for which database, and until when the far end may start on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warrant {

@@ -19,14 +19,15 @@ INSERT INTO @shared (name, depth, is_file) EXEC master.sys.xp_dirtree @share, 1,
 INSERT INTO @copied (name, depth, is_file) EXEC master.sys.xp_dirtree @folder, 1, 1;
 ";
 
-/// Nothing is there that was not judged, and the listing of the share works: an empty one proves nothing, and neither does
+/// Nothing is there that was not judged, whatever its name (but a copy on its way of a file that was), and the listing of the share works: an empty one proves nothing, and neither does
 /// the folder, where copies outlive the share.
 const NOTHING_NEW: &str = r"
 IF @must IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @shared AS t WHERE t.is_file = 1 AND t.name = @must)
 BEGIN SET @m = LEFT(@must, 300); RAISERROR(N'PCHAT|NOTLAST|the share no longer shows %s', 16, 25, @m); RETURN; END;
 SET @m = NULL;
 SELECT TOP (1) @m = LEFT(t.name, 300) FROM (SELECT name, is_file FROM @shared UNION ALL SELECT name, is_file FROM @copied) AS t
- WHERE t.is_file = 1 AND t.name LIKE N'%.trn' AND CHARINDEX(N'/' + t.name + N'/', @known) = 0;
+ WHERE t.is_file = 1 AND CHARINDEX(N'/' + t.name + N'/', @known) = 0
+   AND NOT (t.name LIKE N'%.wrk' AND CHARINDEX(N'/' + LEFT(t.name, LEN(t.name) - 4) + N'.trn/', @known) > 0);
 IF @m IS NOT NULL BEGIN RAISERROR(N'PCHAT|NOTLAST|%s was not there when this was planned', 16, 25, @m); RETURN; END;
 ";
 

@@ -120,6 +120,9 @@ pub fn tried(tries: u32) -> String {
     if tries == 1 { "1 try".into() } else { format!("{tries} tries") }
 }
 
+/// Files told with a loss: what stands behind it, as the command of an approval, must not be cut off. The document names them all.
+const TOLD: usize = 12;
+
 /// The loss, with what its ends rest on, and the files that could not be read.
 pub fn loss(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
     let interval = interval(loss, now, past);
@@ -127,7 +130,12 @@ pub fn loss(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
         return interval;
     }
     let verb = if past { "was given up" } else { "will be given up" };
-    format!("{interval} Not read, so that what they hold {verb}: {}.", loss.unread.join(", "))
+    let more = match loss.unread.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let told = loss.unread[..loss.unread.len().min(TOLD)].join(", ");
+    format!("{interval} Not read, so that what they hold {verb}: {told}{more}.")
 }
 
 fn interval(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {

@@ -80,8 +80,9 @@ async fn a_side_that_serves_again_ends_what_was_seen_of_its_silence() {
     // Who may only plan writes nothing.
     trial.order("mark").await;
     trial.turn("backup");
-    trial.declare("mode: Plan");
-    trial.converge(&[]).await;
+    trial.edit("mode: Enforce", "mode: Plan");
+    let run = trial.converge(&[]).await;
+    assert_eq!(run.document["outcome"], "NotEnforced", "{run}");
     trial.untouched();
     assert_eq!(trial.property("/silence"), None);
     trial.edit("mode: Plan", "mode: Enforce");

@@ -67,6 +67,10 @@ async fn a_column_of_the_state_that_is_not_told_hides_nothing_else_and_allows_no
         let plan = plan_of(&bench, &facts, &mut run);
         if !CLOCK.contains(&column.as_str()) {
             for (id, seen) in &facts.instances {
+                // Without it nobody knows whether a RESTORING copy without a session is the mirror of one.
+                if column == "is_sysadmin" && matches!(seen.contact, Contact::Denied { .. }) {
+                    continue;
+                }
                 assert_eq!(seen.contact, Contact::Answers, "{set}.{column} on {id:?}");
                 assert!(seen.state.value().is_some(), "{set}.{column} on {id:?}: {:?}", seen.state);
             }

@@ -110,6 +110,8 @@ pub struct Driver<'a, F> {
     last: Option<(Facts, Plan)>,
     /// Nothing is concluded from looks that are older than this.
     doubt: Option<Timestamp>,
+    /// When the mirror was first seen to be unhealthy in what now stands.
+    unhealthy: Option<Timestamp>,
     /// When a note was last written or tried, and whether a failure was told.
     noted: (Option<Timestamp>, bool),
     /// When the last log backups were applied, or the run began, until the files were looked at again: some may have grown since.
@@ -142,6 +144,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             staying: None,
             last: None,
             doubt: Some(begun),
+            unhealthy: None,
             noted: (None, false),
             applied: Some(begun),
             turn: None,
@@ -225,6 +228,9 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     /// is never concluded from looks that are older than the run; nor is the other side dead by such looks when the database
     /// is recovered, or nothing left to apply by looks from before the last log backup was applied.
     fn doubted(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
+        if let Some(newer) = self.doubted_mirror(facts, next) {
+            return Some(newer);
+        }
         let concludes = match next {
             Next::Converged | Next::Blocked(_) => true,
             Next::Run(StepId::RecoverDatabase, _) => {
@@ -254,6 +260,27 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         // A run that acts stays at its stop and can tell what it looks at. Any other comes to the same end again and again.
         let patient = !(matches!(next, Next::Blocked(_)) && self.pool.mode == Mode::Enforce);
         older.then(|| Freshness { patient, ..Freshness::all_since(since) })
+    }
+
+    /// The two ends of a session are read at different times: one that has just begun (by a request of another run that came late,
+    /// say) is not known yet at the end that was read first. So the mirror is read again before its session is told to be unhealthy.
+    fn doubted_mirror(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
+        match next {
+            Next::Blocked(stop) if stop.reason == Reason::MirrorUnavailable => {
+                let now = self.now();
+                let since = *self.unhealthy.get_or_insert(now);
+                let mut mirror =
+                    facts.instances.iter().filter(|(id, _)| id.side == HOME.side && **id != HOME);
+                let (_, seen) = mirror.next()?;
+                (seen.at < since).then_some(Freshness { mirror: Some(since), ..Freshness::LATEST })
+            }
+            // What is looked at meanwhile was asked for here.
+            Next::Wait { reason: Reason::Looking, .. } => None,
+            _ => {
+                self.unhealthy = None;
+                None
+            }
+        }
     }
 
     /// Recorded and told.

@@ -243,14 +243,22 @@ mod tests {
         assert!(matches!(parse(&deep), Err(XmlError::TooLarge { what: "nested elements", .. })));
         let wide = format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS));
         assert!(matches!(parse(&wide), Err(XmlError::TooLarge { what: "elements", .. })));
-        for name in ["a", "xmlns:a"] {
+        let many = |name: &str| {
             let many: String = (0..2_000_000).map(|n| format!(" {name}{n}=\"\"")).collect();
-            let said = parse(&format!("<a{many}/>"));
-            assert!(
-                matches!(said, Err(XmlError::TooLarge { what: "attributes of one element", .. })),
-                "{said:?}"
-            );
-        }
+            parse(&format!("<a{many}/>"))
+        };
+        let said = many("a");
+        let refused = matches!(said, Err(XmlError::TooLarge { what: "attributes of one element", .. }));
+        assert!(refused, "{said:?}");
+        // The reader has a bound of its own for these, which may come first.
+        let said = many("xmlns:a");
+        let first = |why: &str| why.starts_with("more than 128 namespace bindings");
+        let refused = match &said {
+            Err(XmlError::TooLarge { what, .. }) => *what == "attributes of one element",
+            Err(XmlError::Malformed(why)) => first(&why.to_string()),
+            _ => false,
+        };
+        assert!(refused, "{said:?}");
     }
 
     #[test]

@@ -209,6 +209,15 @@ pub struct Turn {
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
+/// What an owner says of itself between its actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// It waits, or stands at a stop, and lives.
+    Lives,
+    /// Its run is over before its transition is: nobody need wait for it.
+    Ended,
+}
+
 /// Somewhere to look and somewhere to act.
 pub trait FarEnd: Send + Sync {
     /// Reads the facts: the backup instance in this pass, the rest from the latest looks. Never fails: what can't be read is
@@ -229,6 +238,17 @@ pub trait FarEnd: Send + Sync {
         order: Order<'_>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> impl Future<Output = Result<Done, ActError>> + Send;
+
+    /// Writes a sign beside the owner's token, under the same guard as an action. Where it can't be written nothing is lost:
+    /// the owner's mark lapses.
+    fn sign(
+        &self,
+        _sign: Sign,
+        _epoch: &Epoch,
+        _executor: &str,
+    ) -> impl Future<Output = Result<(), ActError>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Writes down what was seen of a silent side. An error is a sentence; nothing depends on it but what the next run knows.
     fn note(&self, note: &Note, executor: &str) -> impl Future<Output = Result<(), String>> + Send {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pchat_planner::facts::Facts;
-use pchat_planner::journal::Note;
+use pchat_planner::journal::{Epoch, Note};
 
 use crate::act::{Actor, Situation};
-use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
+use crate::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress, Sign};
 use crate::observe::{Ends, Observer};
 
 /// Looks and acts over the wire.
@@ -51,6 +51,10 @@ impl FarEnd for RealFarEnd {
 
     async fn note(&self, note: &Note, executor: &str) -> Result<(), String> {
         self.actor.note(note, executor, self.observer.clock().await).await
+    }
+
+    async fn sign(&self, sign: Sign, epoch: &Epoch, executor: &str) -> Result<(), ActError> {
+        self.actor.sign(sign, epoch, executor, self.observer.clock().await).await
     }
 
     fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {

@@ -54,6 +54,7 @@ fn transition(name: &str) -> Transition {
         id: Uuid::from_u128(1),
         intent: Side::Backup,
         phase: Phase::Open,
+        back: false,
         opened: Timestamp::UNIX_EPOCH,
         evidence: Some(Evidence {
             source: LogSource { share: format!(r"\\files\{name}"), folder: format!(r"D:\{name}") },
@@ -97,6 +98,8 @@ fn shapes(name: &str) -> Vec<(String, Batch)> {
         ("silence-first", silence::note(&warrant, &keep(None)).unwrap()),
         ("silence-again", silence::note(&warrant, &keep(Some(seen(name)))).unwrap()),
         ("silence-over", silence::note(&warrant, &Note::Forget(seen(name))).unwrap()),
+        ("renew", ownership::renew(&warrant)),
+        ("end", ownership::end(&warrant)),
         ("hold", ownership::hold(&warrant)),
         ("free", ownership::free(&warrant)),
         ("quiesce", log_shipping::set_jobs(&warrant, id, &text, false)),

@@ -89,3 +89,78 @@ async fn an_executor_that_wants_the_opposite_of_a_live_owner_asks_a_person() {
     let first = trial.end(first).await;
     trial.delivered(&first).await;
 }
+
+/// Whoever acts holds the lock: it is seen, named and waited for, and no request is sent into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_executor_waits_for_a_held_lock_without_failed_tries() {
+    let trial = Trial::disaster("").await;
+    trial.order(&format!("hold {BACKUP} 4")).await;
+    let mut first = trial.begin("converge", &["--executor", "laptop-1", "--state", "first.state.yaml"]);
+    trial.held(&mut first).await.expect("an action");
+    trial.order("mark").await;
+    let second = trial.begin("converge", &["--executor", "laptop-2", "--state", "second.state.yaml"]);
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    trial.untouched();
+    trial.order("gate open").await;
+    let (first, second) = tokio::join!(trial.end(first), trial.end(second));
+    for run in [&first, &second] {
+        assert_eq!(run.code, exit::DONE, "{run}");
+        let failures = run.document["run"]["failures"].to_string();
+        assert!(!failures.contains("another executor is acting"), "{run}");
+    }
+    trial.delivered(&second).await;
+}
+
+/// A run that ended at a question says so at the far end: nobody waits two minutes for it, whatever is wanted next.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_run_that_ended_at_a_question() {
+    let trial = Trial::disaster("").await;
+    trial.order("hide last-2").await;
+    let first = trial.converge(&["--executor", "laptop-1", "--state", "first.state.yaml"]).await;
+    first.stopped("LogChainGap", exit::APPROVAL);
+    let owner = trial.property("/owner").expect("an open transition has an owner");
+    assert!(owner.contains("laptop-1") && owner.contains(r#""ended":true"#), "{owner}");
+    trial.turn("primary");
+    let second = trial.converge(&["--executor", "laptop-2", "--state", "second.state.yaml"]).await;
+    assert_eq!(second.code, exit::DONE, "{second}");
+    assert!(trial.shipping_runs(), "{}", trial.standing(BACKUP));
+}
+
+/// An owner that stays at a stop lives, and whoever comes next sees it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_at_a_stop_renews_its_mark() {
+    let trial = Trial::disaster("").await;
+    trial.order("hide last-2").await;
+    let mut first = trial.begin("converge", &["--executor", "laptop-1", "--wait", "10m"]);
+    trial.until("an owner", |t| t.property("/owner").is_some()).await;
+    trial.until("jobs at rest", |t| !t.shipping_runs()).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let mark = trial.property("/owner").expect("an owner");
+    trial.order(&format!("clock {BACKUP} 30")).await;
+    let begun = std::time::Instant::now();
+    trial.until("a newer mark", |t| t.property("/owner").is_some_and(|o| o != mark)).await;
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    let owner = trial.property("/owner").expect("an owner");
+    assert!(owner.contains("laptop-1") && !owner.contains("ended"), "{owner}");
+    assert!(first.try_wait().unwrap().is_none());
+    trial.kill(first).await;
+}
+
+/// A request of ours that is late past the end of the failover that it belonged to.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_shipping_runs_again_after_a_call_off_whatever_was_late() {
+    let trial = Trial::disaster("").await;
+    trial.order(&format!("delay-call {BACKUP} 4000 4")).await;
+    let run = trial.begin("converge", &[]);
+    trial.until("a transition", |t| t.property("/journal").is_some()).await;
+    trial.order("revive site primary").await;
+    let run = trial.end(run).await;
+    run.stopped("PlannedSwitchoverNeeded", exit::BLOCKED);
+    assert!(!run.told().contains("Nothing was changed"), "{}", run.told());
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert!(trial.shipping_runs(), "log shipping does not run: {}", trial.standing(BACKUP));
+    trial.turn("primary");
+    let run = trial.converge(&[]).await;
+    assert_eq!(run.code, exit::DONE, "{run}");
+    assert!(trial.shipping_runs());
+}

@@ -13,6 +13,7 @@ mod evidence;
 mod executors;
 mod far_ends;
 mod forced;
+mod identity;
 mod logins;
 mod odd_ends;
 mod order;

@@ -136,7 +136,13 @@ async fn a_field_that_is_turned_back_before_recovery_calls_the_failover_off() {
 /// Safety rule 5: an owner with the opposite intent that is not known to be over is displaced by a person's word only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_is_turned_back_elsewhere_asks_a_person_first() {
-    let (trial, _) = half_way().await;
+    let trial = Trial::disaster("").await;
+    trial.order("hide last-2").await;
+    let first = trial.begin("converge", &["--executor", "first-run", "--wait", "10m"]);
+    trial.until("log shipping at rest", |t| !t.shipping_runs()).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // What was killed can't say that it is over.
+    trial.kill(first).await;
     trial.turn("primary");
     let elsewhere = ["--executor", "second-run", "--state", "elsewhere.state.yaml"];
     let run = trial.converge(&elsewhere).await;

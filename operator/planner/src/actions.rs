@@ -31,7 +31,8 @@ impl Planner<'_> {
     /// batch would otherwise put the transition back to what it is now.
     pub(crate) fn latch(&self) -> Option<Action> {
         let Ownership::Mine(epoch) = &self.e.ownership else { return None };
-        (self.e.accepted == Some(false))
+        // So is that it goes forward again after it was being called off.
+        (self.e.accepted == Some(false) || self.e.open.is_some_and(|t| t.back))
             .then(|| self.take(Some(epoch.clone()), self.e.run.next_epoch.clone()))
     }
 
@@ -42,17 +43,28 @@ impl Planner<'_> {
             id: self.fresh_id(),
             intent: Side::Backup,
             phase: Phase::Open,
+            back: false,
             opened: e.state.clock,
             evidence: None,
             approval: None,
             accepted: None,
             recovery: None,
         });
+        transition.back = false;
         if e.accepted == Some(false) {
             transition.approval = Some(e.digest.clone());
             transition.accepted = Some(crate::hazards::cover(e.at, &e.hazards));
         }
         Action::TakeOwnership { expected, epoch, transition }
+    }
+
+    /// The same, to call the transition off.
+    pub(crate) fn take_back(&self, expected: Option<Epoch>) -> Action {
+        let mut action = self.take(expected, self.e.run.next_epoch.clone());
+        if let Action::TakeOwnership { transition, .. } = &mut action {
+            transition.back = true;
+        }
+        action
     }
 
     /// The run's new id; another one where that was used already (the taking had its effect, its reply was lost, and somebody

@@ -169,6 +169,27 @@ pub struct InstanceState {
     pub journal: Journal,
     /// What could not be read in the journal (foreign or damaged text), if anything.
     pub journal_damage: Option<String>,
+    /// What it calls itself.
+    pub names: ServerNames,
+    /// The session that holds the pool's lock, if one does: an action is being carried out by it.
+    pub holder: Option<Session>,
+}
+
+/// What a server calls itself, each as far as it tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ServerNames {
+    /// `@@SERVERNAME`: as it is registered in `sys.servers`. Old after a host was renamed, NULL where the entry is missing.
+    pub configured: Option<String>,
+    /// `SERVERPROPERTY('ServerName')`: machine and instance as they are now.
+    pub current: Option<String>,
+    /// `SERVERPROPERTY('MachineName')`: of a cluster instance the virtual name.
+    pub machine: Option<String>,
+    /// `SERVERPROPERTY('InstanceName')`; NULL for the default instance.
+    pub instance: Option<String>,
+    /// `SERVERPROPERTY('ComputerNamePhysicalNetBIOS')`.
+    pub physical: Option<String>,
+    /// When its service was started (`create_date` of tempdb), as it tells: of two servers of one name it is not the same.
+    pub started: Option<String>,
 }
 
 /// SQL Server Agent, without which no job of log shipping runs.
@@ -334,6 +355,8 @@ pub struct Mirroring {
     pub state: MirroringState,
     /// The other end's instance, as the server names it.
     pub partner_instance: Option<String>,
+    /// Its endpoint, `TCP://host:port`.
+    pub partner_address: Option<String>,
 }
 
 /// A backup that msdb remembers having restored.

@@ -27,6 +27,9 @@ pub struct Owner {
     pub executor: String,
     /// Last sign of life, in the far end's clock; renewed by each batch of an open transition.
     pub mark: Timestamp,
+    /// Its run has ended, though its transition is open: nobody need wait for the mark to lapse.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
 }
 
 /// How far a transition has come.
@@ -127,6 +130,10 @@ pub struct Transition {
     pub intent: Side,
     /// How far it has come.
     pub phase: Phase,
+    /// It is being called off. Written under a new token before anything is taken back, so that what was sent forward and is
+    /// late is refused; and so when it goes forward again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
     /// When it was opened, in the far end's clock.
     pub opened: Timestamp,
     /// What log shipping knew.
@@ -242,6 +249,9 @@ pub struct Run {
     pub first_look: Option<Option<Epoch>>,
     /// The token of an earlier run of the same person that is known to be over: whoever it names does nothing more.
     pub over: Option<Epoch>,
+    /// Whose token stood there when the pool's lock was last seen held, and when, in the far end's clock: a sign of life that the
+    /// mark does not tell.
+    pub held: Option<(Epoch, Timestamp)>,
     /// Digests that a person accepted, latched when first seen.
     pub approvals: Vec<String>,
     /// Steps that this run carried out and had an answer to. The planner asks it only of steps whose effect does not last or

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use crate::copy::{self, Copy};
 use crate::facts::{Contact, Database, Facts, InstanceState, PoolState};
 use crate::journal::{Phase, Run, Transition};
-use crate::ownership::{LAPSE, Ownership};
+use crate::ownership::{LAPSE, Ownership, sign_of_life};
 use crate::plan::{Action, Direction, Loss, Next, Plan, Reason, Step, StepId, StepState};
 use crate::policy::{Decision, Evidence, Row, Stage, TABLE};
 use crate::pool::{InstanceId, Partner, Pool, Side};
 use crate::service::{Mirror, Servers};
 use crate::words::{after, instance};
-use crate::{looking, readiness, silence, steps, stops, telling};
+use crate::{identity, looking, readiness, silence, steps, stops, telling};
 
 /// The instance that everything happens on, and where the journal stands.
 pub(crate) const BACKUP: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
@@ -23,12 +23,32 @@ pub(crate) const BACKUP_MIRROR: InstanceId = InstanceId::new(Side::Backup, Partn
 
 /// What a pool still needs, and why. See the crate's documentation.
 pub fn plan(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Plan {
+    if let Some(Ok(stop)) = identity::clash(pool, facts) {
+        return bare(direction_wanted(pool), Next::Blocked(stop));
+    }
     let mut plan = match survey(pool, facts, run, now) {
         Err(next) => bare(direction_wanted(pool), *next),
-        Ok(e) => Planner { e }.plan(),
+        Ok(e) => {
+            let planner = Planner { e };
+            unlocked(&planner.e, planner.plan())
+        }
     };
     // It stands for as long as it is so, whatever else there is to say.
     plan.warnings.extend(pool.weakened.iter().map(|what| (Reason::EncryptionWeakened, what.clone())));
+    plan
+}
+
+/// Nothing is sent while a session holds the pool's lock: it would be refused.
+fn unlocked(e: &Evidence, mut plan: Plan) -> Plan {
+    if let (Next::Run(step, _), Some(holder)) = (&plan.next, &e.state.holder) {
+        plan.next = Next::Wait {
+            reason: Reason::OwnedByAnother,
+            message: stops::locked(e, holder),
+            step: Some(*step),
+            until: None,
+        };
+        plan.rule = rule(&plan.next);
+    }
     plan
 }
 
@@ -145,8 +165,25 @@ impl Planner<'_> {
                 self.finish(Direction::CallOff, Vec::new(), e.look_first(None), None)
             }
             (Side::Primary, Some(_)) => self.call_off(),
-            (Side::Primary, None) => self.steady_primary(),
+            (Side::Primary, None) => self.left_disabled().unwrap_or_else(|| self.steady_primary()),
         }
+    }
+
+    /// A transition of ours was called off and its record still explains why log shipping's jobs are disabled: it is opened again,
+    /// to be called off as it should have been.
+    fn left_disabled(&self) -> Option<Plan> {
+        let e = &self.e;
+        let (closed, disabled) = telling::disabled_by_us(e)?;
+        if e.pool_state() == Some(PoolState::FailedOver) || disabled.is_empty() || e.copy != Copy::Restoring {
+            return None;
+        }
+        let transition =
+            Transition { phase: Phase::Open, back: true, approval: None, accepted: None, ..closed.next() };
+        let expected = e.state.journal.owner.as_ref().map(|o| o.epoch.clone());
+        let action = Action::TakeOwnership { expected, epoch: e.run.next_epoch.clone(), transition };
+        let steps = telling::call_off_steps(e, true);
+        let id = StepId::TakeOwnership;
+        Some(self.finish(Direction::CallOff, steps, Next::Run(id, action), Some(id)))
     }
 
     fn finish(&self, direction: Direction, mut steps: Vec<Step>, next: Next, at: Option<StepId>) -> Plan {
@@ -175,7 +212,10 @@ impl Planner<'_> {
 
     fn warnings(&self, direction: Direction) -> Vec<(Reason, String)> {
         let e = &self.e;
-        let mut out = Vec::new();
+        let mut out = identity::notes(e.pool, e.facts);
+        if let Some(Err(clash)) = identity::clash(e.pool, e.facts) {
+            out.insert(0, clash);
+        }
         if direction == Direction::ForcedFailover {
             for row in TABLE.iter().filter(|r| r.stage == Stage::Always && (r.applies)(e)) {
                 if let (Decision::Warn(reason), Some(Err(why))) =
@@ -200,7 +240,7 @@ impl Planner<'_> {
             out.push((Reason::BackupsUnknown, text));
         }
         if e.copy.is_recovered()
-            && let Some(id) = e.other.serves
+            && let Some(id) = e.other.serves.filter(|id| !identity::same(e.facts, *id, BACKUP))
         {
             out.push((Reason::BothSidesOnline, stops::old_primary_returned(e, id)));
         }
@@ -314,7 +354,7 @@ impl Planner<'_> {
                 reason: Reason::OwnedByAnother,
                 message: stops::owned_by_another(e, owner),
                 step: Some(StepId::TakeOwnership),
-                until: Some(e.here(after(owner.mark, LAPSE))),
+                until: Some(e.here(after(sign_of_life(e.state, e.run, owner), LAPSE))),
             }),
             Ownership::Conflict(owner) if e.stands(Reason::IntentConflict) => {
                 Some(Next::Blocked(stops::intent_conflict(e, owner)))
@@ -368,6 +408,10 @@ impl Planner<'_> {
         let act = |id, action| (Next::Run(id, action), Some(id));
         let (next, at) = match (self.displaced(), &e.ownership) {
             (Some(next), _) => (next, Some(StepId::TakeOwnership)),
+            // Under the old token a request that went forward may still be on its way.
+            (None, Ownership::Mine(epoch)) if !open.back => {
+                act(StepId::TakeOwnership, self.take_back(Some(epoch.clone())))
+            }
             (None, Ownership::Mine(_)) => match idle.filter(|_| resumes) {
                 _ if e.copy == Copy::Recovering || e.state.restore.is_some() => (
                     self.wait(StepId::ResumeLogShipping, stops::recovering(e), None),
@@ -380,15 +424,20 @@ impl Planner<'_> {
                 None => act(
                     StepId::ReleaseOwnership,
                     Action::ReleaseOwnership {
-                        transition: Transition { phase: Phase::CalledOff, ..open.next() },
+                        transition: Transition {
+                            phase: Phase::CalledOff,
+                            // What it explains is over once both jobs run again, which the release itself sees to.
+                            evidence: open.evidence.clone().filter(|_| !resumes),
+                            ..open.next()
+                        },
                     },
                 ),
             },
             (None, Ownership::Free(epoch) | Ownership::Takeable(epoch)) => {
-                act(StepId::TakeOwnership, self.take(epoch.clone(), e.run.next_epoch.clone()))
+                act(StepId::TakeOwnership, self.take_back(epoch.clone()))
             }
             (None, Ownership::Conflict(o) | Ownership::StandBy(o)) => {
-                act(StepId::TakeOwnership, self.take(Some(o.epoch.clone()), e.run.next_epoch.clone()))
+                act(StepId::TakeOwnership, self.take_back(Some(o.epoch.clone())))
             }
         };
         self.finish(Direction::CallOff, steps, next, at)

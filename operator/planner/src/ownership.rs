@@ -1,10 +1,11 @@
 //! Who may act: rule 5, intent is accepted once.
 //!
 //! Nobody owns the pool without an open transition. A run takes one over only from the owner that it saw at its first
-//! look, from one whose mark has lapsed in the far end's own clock, or from one that is known to be over; displaced by the
-//! same intent it stands by.
+//! look, from one whose signs of life have lapsed in the far end's own clock, or from one that is known to be over; displaced by
+//! the same intent it stands by. Signs of life are the mark, which its run renews while it waits, and the pool's lock, which its
+//! session holds while it acts.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::InstanceState;
 use crate::journal::{Epoch, Owner, Run, Transition};
@@ -12,8 +13,10 @@ use crate::plan::{Hazard, Reason};
 use crate::pool::Side;
 use crate::words::after;
 
-/// An owner that has not renewed its mark for this long is taken for gone.
+/// An owner without a sign of life for this long is taken for gone.
 pub const LAPSE: SignedDuration = SignedDuration::from_mins(2);
+/// A run that lives renews its mark when it is this old: twice before a third of the lapse and a slow answer are over.
+pub const RENEW: SignedDuration = SignedDuration::from_secs(25);
 
 /// What a run may do about ownership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,13 @@ pub(crate) fn open(state: &InstanceState) -> Option<&Transition> {
     state.journal.transition.as_ref().filter(|t| t.is_open())
 }
 
+/// The latest sign of life of the owner: its mark, or the last time at which the lock was seen held under its token.
+pub(crate) fn sign_of_life(state: &InstanceState, run: &Run, owner: &Owner) -> Timestamp {
+    let held = run.held.as_ref().filter(|(epoch, _)| *epoch == owner.epoch).map(|(_, at)| *at);
+    let now = state.holder.as_ref().map(|_| state.clock);
+    [held, now].into_iter().flatten().fold(owner.mark, Timestamp::max)
+}
+
 /// Judges the owner at the far end for a run that wants the pool on `intent`.
 pub(crate) fn judge(state: &InstanceState, run: &Run, intent: Side) -> Ownership {
     let owner = state.journal.owner.as_ref();
@@ -50,12 +60,12 @@ pub(crate) fn judge(state: &InstanceState, run: &Run, intent: Side) -> Ownership
     if run.epoch.as_ref() == Some(&owner.epoch) || run.next_epoch == owner.epoch {
         return Ownership::Mine(owner.epoch.clone());
     }
-    if after(owner.mark, LAPSE) <= state.clock {
+    if after(sign_of_life(state, run, owner), LAPSE) <= state.clock {
         return Ownership::Takeable(epoch);
     }
     // Whatever it wanted, it wants nothing more. A batch of it that is still on its way is refused at the far end as soon
     // as the new token stands there.
-    if run.over.as_ref() == Some(&owner.epoch) {
+    if owner.ended || run.over.as_ref() == Some(&owner.epoch) {
         return Ownership::Takeable(epoch);
     }
     if transition.intent != intent {

@@ -277,11 +277,17 @@ pub enum Reason {
     MirrorEndpointUnusable,
     /// The header of the next log backup can be read, its body can't.
     BackupDamaged,
+    /// Two declared ends are one server.
+    SameServer,
+    /// A declared end is not the server that log shipping or mirroring knows.
+    WrongServer,
+    /// A server's names mislead: told, and no stop.
+    ServerNames,
 }
 
 impl Reason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Reason; 39] = [
+    pub const ALL: [Reason; 42] = [
         Reason::PlannedSwitchoverNeeded,
         Reason::MirrorHoldsCommits,
         Reason::PrimaryDamaged,
@@ -321,6 +327,9 @@ impl Reason {
         Reason::MirrorLeftover,
         Reason::MirrorEndpointUnusable,
         Reason::BackupDamaged,
+        Reason::SameServer,
+        Reason::WrongServer,
+        Reason::ServerNames,
     ];
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Sentences name host\instance, object, number and time. Nothing here decides anything.
 
-use crate::facts::{Backups, Contact, Job, RunningRestore};
+use crate::facts::{Backups, Contact, Job, RunningRestore, Session};
 use crate::journal::{Owner, Transition};
 use crate::next::{BACKUP, BACKUP_MIRROR};
+use crate::ownership::sign_of_life;
 use crate::plan::{Reason, StepId, Stop};
 use crate::policy::Evidence;
 use crate::pool::InstanceId;
@@ -156,7 +157,7 @@ pub(crate) fn intent_conflict(e: &Evidence, owner: &Owner) -> Stop {
                 owner.executor,
                 e.pool.active.other(),
                 instance(e.pool, BACKUP),
-                time(owner.mark, e.now)
+                time(sign_of_life(e.state, e.run, owner), e.now)
             ),
             format!("Stop that run, or make its manifest agree. To displace it, approve {}.", e.digest),
         )
@@ -164,10 +165,35 @@ pub(crate) fn intent_conflict(e: &Evidence, owner: &Owner) -> Stop {
 }
 
 pub(crate) fn owned_by_another(e: &Evidence, owner: &Owner) -> String {
+    let held = match &e.state.holder {
+        Some(holder) => format!(
+            "; its session {} of {} on {} holds the pool's lock",
+            holder.id, holder.program, holder.host
+        ),
+        None => String::new(),
+    };
     format!(
-        "{} carries out the same transition (last sign of life at {}); this run stands by and takes over when that lapses",
+        "{} carries out the same transition (last sign of life at {}{held}); this run stands by and takes over when that lapses",
         owner.executor,
-        time(owner.mark, e.now)
+        time(sign_of_life(e.state, e.run, owner), e.now)
+    )
+}
+
+/// A session holds the pool's lock: an executor acts, or what one has sent still runs.
+pub(crate) fn locked(e: &Evidence, holder: &Session) -> String {
+    let or = |text: &str, unknown: &str| if text.is_empty() { unknown.to_owned() } else { text.to_owned() };
+    let owner = match &e.state.journal.owner {
+        Some(owner) => format!("; the owner is {}", owner.executor),
+        None => String::new(),
+    };
+    format!(
+        "session {} of {} on {} (login {}) holds the pool's lock on {}: something is being done there, and nothing is begun beside \
+         it{owner}",
+        holder.id,
+        or(&holder.program, "an unknown program"),
+        or(&holder.host, "an unknown host"),
+        or(&holder.login, "unknown"),
+        instance(e.pool, BACKUP)
     )
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Decides nothing.
 
+use crate::journal::{Phase, Transition};
 use crate::looking;
 use crate::next::BACKUP;
 use crate::other_side::least_looks;
@@ -62,15 +63,7 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
     {
         message.push_str(&format!(" Everything up to and with {} was applied.", base_name(&last.file)));
     }
-    let nothing = match e.open {
-        _ if e.copy.is_online() => format!(" The pool does not use {db} on {here} yet."),
-        Some(_) => format!(" {db} on {here} was not recovered; log shipping is quiesced."),
-        None if silence::is_kept(e) => {
-            format!(" Nothing was changed; what was seen of the silence is kept in master on {here}.")
-        }
-        None => " Nothing was changed.".into(),
-    };
-    message.push_str(&nothing);
+    message.push_str(&standing(e));
     let mut remedy = match reason {
         Reason::PlannedSwitchoverNeeded => {
             "Moving a pool whose side serves is a planned switchover, which this version does not carry out: set activeDatabase back to \
@@ -148,6 +141,56 @@ fn unread_remedy(e: &Evidence) -> String {
     }
 }
 
+/// What is changed and what is not, as it is seen: never concluded from what should have been done.
+fn standing(e: &Evidence) -> String {
+    let (here, db) = (instance(e.pool, BACKUP), &e.db.name);
+    if e.copy.is_online() {
+        return format!(" The pool does not use {db} on {here} yet.");
+    }
+    let shipping = match &e.state.secondary {
+        None => "log shipping is gone".to_owned(),
+        Some(s) => {
+            let disabled: Vec<&str> =
+                s.jobs().filter(|j| j.enabled == Some(false)).map(|j| j.name.as_str()).collect();
+            match (disabled.as_slice(), s.jobs().count()) {
+                ([], _) => "log shipping's jobs are enabled".into(),
+                (off, all) if off.len() == all => "log shipping is quiesced".into(),
+                (off, _) => format!("job {} is disabled", off.join(", ")),
+            }
+        }
+    };
+    match (e.open, disabled_by_us(e)) {
+        (Some(_), _) => format!(" {db} on {here} was not recovered; {shipping}."),
+        (None, Some((closed, disabled))) if !disabled.is_empty() => format!(
+            " {db} on {here} was not recovered. {} still disabled by transition {}, which was called off: with activeDatabase at primary \
+             the next run enables what it disabled.",
+            match disabled.as_slice() {
+                [one] => format!("Job {one} is"),
+                more => format!("Jobs {} are", more.join(" and ")),
+            },
+            closed.id
+        ),
+        (None, _) if e.state.journal.transition.as_ref().is_some_and(|t| t.phase == Phase::CalledOff) => {
+            format!(
+                " The failover that was begun was called off: {db} on {here} was not recovered; {shipping}."
+            )
+        }
+        (None, _) if silence::is_kept(e) => {
+            format!(" Nothing was changed; what was seen of the silence is kept in master on {here}.")
+        }
+        (None, _) => " Nothing was changed.".into(),
+    }
+}
+
+/// The transition that was called off and says that it disabled log shipping's jobs, with those that are disabled now.
+pub(crate) fn disabled_by_us<'a>(e: &Evidence<'a>) -> Option<(&'a Transition, Vec<&'a str>)> {
+    let closed = e.state.journal.transition.as_ref().filter(|t| t.phase == Phase::CalledOff)?;
+    let s = e.state.secondary.as_ref()?;
+    closed.evidence.as_ref().filter(|v| v.secondary_id == s.id)?;
+    let disabled = s.jobs().filter(|j| j.enabled == Some(false)).map(|j| j.name.as_str());
+    Some((closed, disabled.collect()))
+}
+
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
@@ -203,7 +246,11 @@ pub(crate) fn call_off_steps(e: &Evidence, resume: bool) -> Vec<Step> {
             todo(!mine),
             "no live owner with another intent",
             "this run owns the transition",
-            if mine { "this run owns it".into() } else { "the open transition is not this run's".into() },
+            match (e.open, mine) {
+                (None, _) => "the transition that was called off left log shipping's jobs disabled".into(),
+                (_, true) => "this run owns it".into(),
+                (_, false) => "the open transition is not this run's".into(),
+            },
         ),
         step(
             StepId::ResumeLogShipping,
@@ -227,7 +274,10 @@ pub(crate) fn call_off_steps(e: &Evidence, resume: bool) -> Vec<Step> {
             StepState::Pending,
             "log shipping runs again",
             "the transition is called off",
-            format!("the transition is open; {}", e.other.seen),
+            match e.open {
+                Some(_) => format!("the transition is open; {}", e.other.seen),
+                None => "the transition is closed while what it disabled is not enabled".into(),
+            },
         ),
     ]
 }

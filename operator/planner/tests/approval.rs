@@ -26,7 +26,8 @@ fn write(c: &mut Case) {
     };
     let journal = &mut c.b().journal;
     assert_eq!(journal.owner.as_ref().map(|o| o.epoch.clone()), expected);
-    journal.owner = Some(Owner { epoch: epoch.clone(), executor: "here".into(), mark: t(1000) });
+    journal.owner =
+        Some(Owner { epoch: epoch.clone(), executor: "here".into(), mark: t(1000), ended: false });
     journal.transition = Some(transition);
     c.run.epoch = Some(epoch);
     c.run.next_epoch = Epoch("another".into());

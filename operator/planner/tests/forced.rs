@@ -26,7 +26,7 @@ fn the_steps_follow_each_other_until_nothing_is_left() {
         panic!()
     };
     c.b().journal = Journal {
-        owner: Some(Owner { epoch, executor: "here".into(), mark: t(1000) }),
+        owner: Some(Owner { epoch, executor: "here".into(), mark: t(1000), ended: false }),
         transition: Some(transition),
         silence: None,
     };

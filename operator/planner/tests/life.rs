@@ -162,8 +162,8 @@ fn a_side_that_is_seen_to_serve_or_to_be_stopped_ends_the_record() {
     let c = next_run(cut_off(), 2_000);
     let seen = |state| {
         let mut c = c.clone();
-        c.facts.instances.insert(P, answers("SQL-TP1", Some(database(state))));
-        c.facts.instances.insert(PM, answers("SQL-TP2", Some(database(DatabaseState::Suspect))));
+        c.facts.instances.insert(P, answers("SQL-TP1\\PCHAT", Some(database(state))));
+        c.facts.instances.insert(PM, answers("SQL-TP2\\PCHAT", Some(database(DatabaseState::Suspect))));
         c
     };
     for state in [DatabaseState::Online, DatabaseState::Suspect] {

@@ -43,11 +43,15 @@ fn both_partners_seen_stopped_is_an_end() {
     assert_eq!(loss.at_most(), Some(SignedDuration::from_secs(701)));
 }
 
+fn host(id: pchat_planner::pool::InstanceId) -> &'static str {
+    if id == P { "SQL-TP1\\PCHAT" } else { "SQL-TP2\\PCHAT" }
+}
+
 #[test]
 fn a_database_that_a_login_does_not_see_is_not_one_that_does_not_serve() {
     let mut c = Case::disaster();
     for id in [P, PM] {
-        c.facts.instances.insert(id, answers("SQL-TP", None));
+        c.facts.instances.insert(id, answers(host(id), None));
     }
     let plan = c.plan();
     assert_eq!(plan.loss.at_most_until, None);
@@ -58,7 +62,7 @@ fn a_database_that_a_login_does_not_see_is_not_one_that_does_not_serve() {
 fn a_known_loss_within_the_limit_needs_nobody() {
     let mut c = Case::disaster().owned().applied();
     for id in [P, PM] {
-        c.facts.instances.insert(id, answers("SQL-TP", Some(database(DatabaseState::Suspect))));
+        c.facts.instances.insert(id, answers(host(id), Some(database(DatabaseState::Suspect))));
     }
     let reasons = |c: &Case| c.plan().hazards.iter().map(|h| h.reason).collect::<Vec<_>>();
     c.pool.max_data_loss = Some(SignedDuration::from_secs(701));

@@ -50,7 +50,10 @@ fn a_failover_goes_on_from_the_share_when_the_jobs_of_log_shipping_are_gone_and_
         }
         let done = asked.applied();
         assert!(matches!(action(&done.plan()), Some(Action::RecoverDatabase { .. })), "{gone}");
-        let back = done.with(|c| c.pool.active = pchat_planner::pool::Side::Primary);
+        let back = done.with(|c| {
+            c.pool.active = pchat_planner::pool::Side::Primary;
+            c.journal().back = true;
+        });
         let resumes = matches!(action(&back.plan()), Some(Action::ResumeLogShipping { .. }));
         assert_eq!(resumes, !(copy && restore), "what is left is enabled again: {gone}");
     }
@@ -95,7 +98,10 @@ fn what_is_not_known_to_be_disabled_is_disabled_and_what_is_not_known_to_be_enab
     let unknown = |c: &mut Case| jobs(c.b().secondary.as_mut().unwrap()).for_each(|j| j.enabled = None);
     let c = Case::disaster().owned().with(unknown);
     assert!(matches!(action(&c.plan()), Some(Action::QuiesceLogShipping { .. })), "{:?}", c.plan().next);
-    let c = c.with(|c| c.pool.active = pchat_planner::pool::Side::Primary);
+    let c = c.with(|c| {
+        c.pool.active = pchat_planner::pool::Side::Primary;
+        c.journal().back = true;
+    });
     assert!(matches!(action(&c.plan()), Some(Action::ResumeLogShipping { .. })), "{:?}", c.plan().next);
 }
 

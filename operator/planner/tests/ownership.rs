@@ -13,7 +13,7 @@ use pchat_planner::pool::Side;
 fn theirs() -> Case {
     let mut c = Case::disaster().owned();
     c.b().journal.owner =
-        Some(Owner { epoch: Epoch("theirs".into()), executor: "pod-7".into(), mark: t(990) });
+        Some(Owner { epoch: Epoch("theirs".into()), executor: "pod-7".into(), mark: t(990), ended: false });
     c
 }
 
@@ -90,18 +90,111 @@ fn turned_back_before_the_recovery_log_shipping_runs_again_first() {
     let mut c = Case::disaster().owned();
     c.pool.active = Side::Primary;
     assert_eq!(c.plan().direction, Direction::CallOff);
+    let Some(Action::TakeOwnership { transition, expected, .. }) = action(&c.plan()).cloned() else {
+        panic!("what went forward and is late must be refused first: {:#?}", c.plan().next)
+    };
+    assert_eq!((transition.back, transition.is_open(), expected), (true, true, Some(Epoch("mine".into()))));
+    *c.journal() = transition;
     let Some(Action::ResumeLogShipping { transition, .. }) = action(&c.plan()).cloned() else { panic!() };
     assert!(transition.is_open(), "a crash before the jobs are enabled must leave somebody in charge");
     let s = c.b().secondary.as_mut().unwrap();
     jobs(s).for_each(|j| j.enabled = Some(true));
     let Some(Action::ReleaseOwnership { transition }) = action(&c.plan()).cloned() else { panic!() };
     assert_eq!(transition.phase, Phase::CalledOff);
+    assert_eq!(transition.evidence, None, "it explains no job that somebody disables later");
+    // Turned again, it goes forward under another token.
+    c.pool.active = Side::Backup;
+    let Some(Action::TakeOwnership { transition, .. }) = action(&c.plan()).cloned() else {
+        panic!("{:#?}", c.plan().next)
+    };
+    assert!(!transition.back);
+}
+
+/// A request of ours took effect after its transition was called off.
+#[test]
+fn jobs_that_a_transition_of_ours_left_disabled_are_told_and_enabled_by_the_next_run() {
+    let mut c = Case::disaster().owned();
+    c.facts.instances.insert(P, answers("SQL-TP1\\PCHAT", Some(database(DatabaseState::Online))));
+    c.journal().phase = Phase::CalledOff;
+    c.b().journal.owner = None;
+    let Next::Blocked(stop) = c.plan().next else { panic!("{:#?}", c.plan().next) };
+    assert_eq!(stop.reason, Reason::PlannedSwitchoverNeeded);
+    assert!(stop.message.contains("LSCopy and LSRestore are still disabled"), "{}", stop.message);
+    assert!(!stop.message.contains("Nothing was changed"), "{}", stop.message);
+
+    c.pool.active = Side::Primary;
+    let plan = c.plan();
+    let Some(Action::TakeOwnership { transition, expected: None, .. }) = action(&plan).cloned() else {
+        panic!("{:#?}", plan.next)
+    };
+    assert_eq!((plan.direction, transition.back, transition.is_open()), (Direction::CallOff, true, true));
+    c.b().journal.owner =
+        Some(Owner { epoch: Epoch("mine".into()), executor: "here".into(), mark: t(1000), ended: false });
+    *c.journal() = transition;
+    assert!(matches!(action(&c.plan()), Some(Action::ResumeLogShipping { .. })), "{:#?}", c.plan().next);
+    // Somebody else's log shipping, or nobody's record, explains nothing.
+    c.journal().phase = Phase::CalledOff;
+    c.b().journal.owner = None;
+    c.journal().evidence = None;
+    assert_eq!(c.plan().next, Next::Converged);
+}
+
+fn holder() -> Session {
+    Session { id: 77, host: "laptop-2".into(), program: "pchat-operator".into(), login: "pchat".into() }
+}
+
+#[test]
+fn a_held_lock_is_a_sign_of_life_and_nothing_is_sent_into_it() {
+    for active in [Side::Backup, Side::Primary] {
+        let mut c = theirs();
+        c.pool.active = active;
+        c.b().clock = t(5000);
+        assert!(action(&c.plan()).is_some(), "the mark lapsed long ago");
+        c.b().holder = Some(holder());
+        let plan = c.plan();
+        match (active, plan.next) {
+            (Side::Backup, Next::Wait { reason: Reason::OwnedByAnother, message, .. }) => {
+                assert!(message.contains("session 77") && message.contains("laptop-2"), "{message}");
+            }
+            (Side::Primary, Next::Blocked(stop)) => assert_eq!(stop.reason, Reason::IntentConflict),
+            (_, next) => panic!("{next:#?}"),
+        }
+        // Seen held a moment ago, it still tells that its owner lives.
+        c.b().holder = None;
+        c.run.held = Some((Epoch("theirs".into()), t(4990)));
+        assert!(action(&c.plan()).is_none(), "{:#?}", c.plan().next);
+        c.run.held = Some((Epoch("another".into()), t(4990)));
+        assert!(action(&c.plan()).is_some());
+    }
+    // Also a run that owns the pool, or that nobody stands in the way of, waits for whoever acts.
+    for mut c in [Case::disaster().owned(), Case::disaster()] {
+        c.b().holder = Some(holder());
+        assert_eq!(c.plan().rule, Reason::OwnedByAnother);
+    }
+}
+
+#[test]
+fn an_owner_whose_run_says_that_it_ended_is_not_waited_for() {
+    for active in [Side::Primary, Side::Backup] {
+        let mut c = theirs();
+        c.pool.active = active;
+        c.run.epoch = Some(Epoch("mine".into()));
+        assert!(action(&c.plan()).is_none());
+        c.b().journal.owner.as_mut().unwrap().ended = true;
+        assert!(
+            matches!(action(&c.plan()), Some(Action::TakeOwnership { expected: Some(e), .. }) if e.0 == "theirs"),
+            "{:#?}",
+            c.plan().next
+        );
+    }
 }
 
 #[test]
 fn a_side_that_serves_again_calls_the_failover_off() {
     let mut c = Case::disaster().owned();
     c.facts.instances.insert(PM, answers("SQL-TP2", Some(database(DatabaseState::Online))));
+    assert_eq!(c.plan().direction, Direction::CallOff);
+    c.journal().back = true;
     assert!(matches!(action(&c.plan()), Some(Action::ResumeLogShipping { .. })), "{:#?}", c.plan().next);
 }
 

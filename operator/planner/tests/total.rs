@@ -80,7 +80,12 @@ fn bend(c: &mut Case, d: &mut Dice) {
             db.standby = [Some(false), Some(false), None][d.below(3) as usize];
             db.mirroring =
                 [None, on(Role::Mirror), on(Role::Principal), on(Role::Unknown)][d.below(4) as usize].clone();
-            c.facts.instances.insert(who, answers("X", (d.below(5) > 0).then_some(db)));
+            let name = match who {
+                P => "X1",
+                PM => "X2",
+                _ => "X4",
+            };
+            c.facts.instances.insert(who, answers(name, (d.below(5) > 0).then_some(db)));
         }
         9 => {
             if let Some(f) = c.facts.instances.get_mut(&who) {
@@ -119,8 +124,12 @@ fn bend(c: &mut Case, d: &mut Dice) {
             }
         }
         16 if answering => {
-            c.b().journal.owner =
-                Some(Owner { epoch: Epoch("theirs".into()), executor: "x".into(), mark: moment(d) });
+            c.b().journal.owner = Some(Owner {
+                epoch: Epoch("theirs".into()),
+                executor: "x".into(),
+                mark: moment(d),
+                ended: false,
+            });
         }
         17 => c.facts.backups = unknown("dead"),
         18 => c.facts.shell.pool_state = unknown("dead"),

@@ -8,6 +8,7 @@ mod batch;
 mod cmdlet;
 mod note;
 mod restore;
+mod sign;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

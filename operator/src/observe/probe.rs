@@ -259,6 +259,8 @@ mod tests {
     #[test]
     fn a_restoring_database_may_be_a_mirror_that_the_login_is_not_shown() {
         let seen = |sysadmin, state| InstanceState {
+            names: pchat_planner::facts::ServerNames::default(),
+            holder: None,
             server_name: "SQL-TP2".into(),
             version: "11.0.7001.0".into(),
             clock: at(1),

@@ -7,7 +7,7 @@ use jiff::tz::Offset;
 use jiff::{Timestamp, civil};
 use pchat_planner::facts::{
     Agent, Database, DatabaseState, Endpoint, InstanceState, Job, Mirroring, MirroringState, Recovered,
-    RestoredBackup, Role, RunningRestore, Secondary, Session, UserAccess,
+    RestoredBackup, Role, RunningRestore, Secondary, ServerNames, Session, UserAccess,
 };
 use pchat_planner::journal::{Journal, Owner, Silence, Transition};
 use pchat_planner::lsn::{Fork, Position};
@@ -60,6 +60,7 @@ pub fn read(answer: &Answer, asked: &str) -> Result<Read, Misread> {
     let around = set("agent_sessions")?.rows().first();
     let agent = around.map_or(Agent::Unknown, agent);
     let endpoint = endpoint(set("endpoint_name")?, around);
+    let holder = set("lock_session")?.rows().first().map(holder);
 
     Ok(Read {
         state: InstanceState {
@@ -76,6 +77,8 @@ pub fn read(answer: &Answer, asked: &str) -> Result<Read, Misread> {
             endpoint,
             journal,
             journal_damage,
+            names: names(server),
+            holder,
         },
     })
 }
@@ -184,6 +187,7 @@ fn mirroring(row: &Record) -> Mirroring {
             None => MirroringState::Unknown,
         },
         partner_instance: if_told(row.text("mirroring_partner_instance")),
+        partner_address: if_told(row.text("mirroring_partner_name")),
     }
 }
 
@@ -275,6 +279,27 @@ fn session(row: &Record) -> Session {
     let text = |column| if_told(row.text(column)).unwrap_or_default();
     let (host, program, login) = (text("hostname"), text("program_name"), text("loginame"));
     Session { id: id(row, "spid"), host, program, login }
+}
+
+/// What a server calls itself now; each name may be NULL.
+fn names(row: &Record) -> ServerNames {
+    let name =
+        |column| if_told(row.text(column)).map(|n| n.trim().to_owned()).filter(|n: &String| !n.is_empty());
+    ServerNames {
+        configured: name("server_name"),
+        current: name("name_now"),
+        machine: name("machine_name"),
+        instance: name("instance_name"),
+        physical: name("physical_name"),
+        started: name("started"),
+    }
+}
+
+/// Who holds the pool's lock. The row alone tells that somebody does.
+fn holder(row: &Record) -> Session {
+    let text = |column| if_told(row.text(column)).unwrap_or_default();
+    let (host, program, login) = (text("host_name"), text("program_name"), text("login_name"));
+    Session { id: id(row, "lock_session"), host, program, login }
 }
 
 fn running(row: &Record) -> RunningRestore {

@@ -5,12 +5,13 @@
 
 use jiff::Timestamp;
 use pchat_planner::facts::Facts;
-use pchat_planner::journal::{Asked, Epoch, Run};
+use pchat_planner::journal::{Asked, Epoch, Owner, Run};
 use pchat_planner::plan::{Action, StepId};
 use pchat_planner::pool::Pool;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::observe::HOME;
 use crate::report::journal;
 
 /// One run of an executor.
@@ -32,11 +33,17 @@ impl Identity {
                 next_transition: Uuid::nil(),
                 first_look: None,
                 over,
+                held: None,
                 approvals,
                 asked: Vec::new(),
             },
             attempted: Vec::new(),
         }
+    }
+
+    /// Who it is, for a person.
+    pub fn executor(&self) -> &str {
+        &self.run.executor
     }
 
     /// What the planner is to know of this run.
@@ -56,6 +63,10 @@ impl Identity {
     /// which transition would be the next.
     pub fn learn(&mut self, pool: &Pool, facts: &Facts) {
         let Some(journal) = journal(facts) else { return };
+        let home = facts.instances.get(&HOME).and_then(|f| f.state.value());
+        if let (Some(owner), Some(state)) = (&journal.owner, home.filter(|state| state.holder.is_some())) {
+            self.run.held = Some((owner.epoch.clone(), state.clock));
+        }
         let owner = journal.owner.as_ref().map(|owner| owner.epoch.clone());
         if self.run.first_look.is_none() {
             self.run.first_look = Some(owner.clone());
@@ -66,6 +77,14 @@ impl Identity {
             self.run.epoch = Some(seen);
         }
         self.run.next_transition = next_transition(pool, journal.transition.as_ref().map(|t| t.id));
+    }
+
+    /// The token by which this run owns the open transition, as it was seen.
+    pub fn owns<'f>(&'f self, facts: &'f Facts) -> Option<&'f Owner> {
+        let journal = journal(facts)?;
+        let owner = journal.owner.as_ref()?;
+        let open = journal.transition.as_ref().is_some_and(|t| t.is_open());
+        (open && self.run.epoch.as_ref() == Some(&owner.epoch)).then_some(owner)
     }
 
     /// `action` is about to be sent.

@@ -4,6 +4,7 @@
 //! to go about it: pauses, tries, the wish to stop, the state file. An action that was begun is seen to its end,
 //! and what it changed is observed, never concluded from its answer.
 
+mod alive;
 mod backoff;
 mod identity;
 mod interrupt;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::{Fact, Facts};
 use pchat_planner::journal::Run;
+use pchat_planner::ownership::RENEW;
 use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
 use pchat_planner::pool::{Mode, Pool};
 
@@ -26,7 +28,7 @@ pub use self::interrupt::{Interrupt, Interrupter, channel as interrupts};
 pub use self::keeper::Keeper;
 pub use self::state_file::StateFile;
 use self::tries::Tries;
-use crate::far_end::{ActError, FarEnd, Freshness, Order, Turn};
+use crate::far_end::{ActError, FarEnd, Freshness, Order, Sign, Turn};
 use crate::observe::HOME;
 use crate::report::words::millis;
 use crate::report::{Halt, Record, Report, View, journal};
@@ -170,13 +172,19 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         loop {
             // What the last action brought about is worth a short look even when it is time to stop.
             let grace = if self.record.steps.is_empty() { Duration::ZERO } else { LAST_LOOK };
-            let facts = tokio::select! {
-                biased;
-                facts = self.far.observe(demand) => facts,
-                () = async { self.interrupt.wait().await; tokio::time::sleep(grace).await } => {
-                    return self.over(Ending::Interrupted);
-                }
+            let looked = {
+                let interrupt = &mut self.interrupt;
+                let look = async {
+                    tokio::select! {
+                        biased;
+                        facts = self.far.observe(demand) => Some(facts),
+                        () = async { interrupt.wait().await; tokio::time::sleep(grace).await } => None,
+                    }
+                };
+                alive::beside(self.far, self.identity.run(), look).await
             };
+            let Some(facts) = looked else { return self.over(Ending::Interrupted).await };
+            self.show_life(&facts).await;
             self.identity.learn(self.pool, &facts);
             let plan = (self.planner)(self.pool, &facts, self.identity.run(), self.now());
             if let Some(newer) = self.doubted(&facts, &plan.next) {
@@ -186,11 +194,11 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             let next = self.take_in(facts, plan);
             demand = Freshness::LATEST;
             let halt = match next {
-                Next::Converged => return self.over(Ending::Converged),
-                _ if self.interrupt.asked() => return self.over(Ending::Interrupted),
+                Next::Converged => return self.over(Ending::Converged).await,
+                _ if self.interrupt.asked() => return self.over(Ending::Interrupted).await,
                 Next::Blocked(stop) => Some(Halt::Planned(stop)),
                 Next::Wait { reason: Reason::Looking, .. } if self.pool.mode != Mode::Enforce => None,
-                _ if self.pool.mode != Mode::Enforce => return self.over(Ending::NotEnforced),
+                _ if self.pool.mode != Mode::Enforce => return self.over(Ending::NotEnforced).await,
                 Next::Wait { reason, message, step, until } => {
                     if reason == Reason::OwnedByAnother {
                         // What another executor does is known here from looks that may be older than that.
@@ -218,7 +226,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
                     // What stopped this run is to be known to the next one.
                     self.noted.0 = None;
                     self.note().await;
-                    return self.over(Ending::Halted(halt));
+                    return self.over(Ending::Halted(halt)).await;
                 }
             }
         }
@@ -311,10 +319,16 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         }
         let turn = match self.turn.take() {
             Some(turn) => turn,
-            None => tokio::select! {
-                turn = self.far.turn() => turn,
-                () = self.interrupt.wait() => return Freshness::LATEST,
-            },
+            None => {
+                let interrupt = &mut self.interrupt;
+                let turn = async {
+                    tokio::select! { turn = self.far.turn() => Some(turn), () = interrupt.wait() => None }
+                };
+                match alive::beside(self.far, self.identity.run(), turn).await {
+                    Some(turn) => turn,
+                    None => return Freshness::LATEST,
+                }
+            }
         };
         if turn.waited {
             self.turn = Some(Turn { waited: false, ..turn });
@@ -327,7 +341,10 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         self.record.begin(step, self.now());
         self.report.started(step, &self.view());
         let order = Order { step, action, epoch: &epoch, executor: &self.record.executor };
-        let told = self.far.act(order, &|progress| self.report.progress(step, &progress)).await;
+        let report = self.report;
+        let progress = move |progress| report.progress(step, &progress);
+        let acting = self.far.act(order, &progress);
+        let told = alive::beside(self.far, self.identity.run(), acting).await;
         drop(turn);
         let ended = self.now();
         match told {
@@ -341,6 +358,11 @@ impl<'a, F: FarEnd> Driver<'a, F> {
                 self.tries.confirmed(step, action);
                 self.report.confirmed(step, &self.view());
                 Freshness::after(action, ended)
+            }
+            Err(ActError::Refused { refusal, .. }) if refusal.code == RefusalCode::Locked => {
+                // Taken between the look and the request. The next look tells by whom, and that is waited for.
+                self.tries.locked();
+                Freshness::LATEST
             }
             Err(error) => {
                 self.record.fail(step, &error, ended);
@@ -444,7 +466,23 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         }
     }
 
-    fn over(mut self, ending: Ending) -> Outcome {
+    /// Renews the mark of a run that owns the open transition, when it was seen to grow old.
+    async fn show_life(&self, facts: &Facts) {
+        let Some(owner) = self.identity.owns(facts) else { return };
+        let clock = facts.instances.get(&HOME).and_then(|f| f.state.value()).map(|state| state.clock);
+        if clock.is_some_and(|clock| clock.duration_since(owner.mark) >= RENEW) {
+            // Where it can't be written the next look tries again.
+            let _ = self.far.sign(Sign::Lives, &owner.epoch, self.identity.executor()).await;
+        }
+    }
+
+    async fn over(mut self, ending: Ending) -> Outcome {
+        let owns = self.last.as_ref().and_then(|(facts, _)| self.identity.owns(facts));
+        if let Some(owner) = owns {
+            // Whoever comes next waits for the mark to lapse where this does not arrive.
+            let sign = self.far.sign(Sign::Ended, &owner.epoch, self.identity.executor());
+            let _ = tokio::time::timeout(LAST_LOOK, sign).await;
+        }
         self.record.ended = Some(millis(self.now()));
         if let Some(epoch) = &self.identity.run().epoch {
             self.keeper.end(epoch);

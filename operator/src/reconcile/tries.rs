@@ -14,7 +14,7 @@ use crate::report::Halt;
 
 /// The same failure in a row: about a quarter of a minute with the pauses between them.
 const FAILURES: u32 = 6;
-/// The same refusal in a row: somebody else may hold the lock for as long as a restore takes, so more patience.
+/// The same refusal in a row: what it waits for may take as long as a restore, so more patience.
 const REFUSALS: u32 = 40;
 /// The same action confirmed in a row.
 const REPEATS: u32 = 6;
@@ -90,6 +90,11 @@ impl Tries {
         self.pause = Some(self.backoff.pause());
     }
 
+    /// It was refused for the lock alone: whoever holds it is seen and waited for, and nothing is counted.
+    pub fn locked(&mut self) {
+        self.pause = Some(self.backoff.pause());
+    }
+
     /// The run stays at a stop: what was exhausted may be tried once more.
     pub fn one_more(&mut self, step: StepId) {
         if let Some((error, tries)) = self.failing.get_mut(&step) {
@@ -112,7 +117,7 @@ fn limit(error: &ActError) -> u32 {
 fn fingerprint(action: &Action) -> String {
     match action {
         Action::TakeOwnership { transition, .. } => {
-            format!("take {} {:?}", transition.id, transition.approval)
+            format!("take {} {:?} {}", transition.id, transition.approval, transition.back)
         }
         Action::ApplyLogs { from, files } => format!("apply {} {}", from.lsn, files.len()),
         Action::RecoverDatabase { at, .. } => format!("recover {}", at.lsn),

@@ -2,10 +2,12 @@
 //!
 //! Says no more than what applies to what was done, and never that something is in order which was not looked at.
 
+use pchat_planner::identity;
 use pchat_planner::plan::{Direction, StepId, StepState};
-use pchat_planner::pool::Side;
+use pchat_planner::pool::{InstanceId, Partner, Side};
 
 use super::View;
+use crate::observe::HOME;
 
 /// The list; empty when there was nothing to fail over.
 pub fn left(view: &View<'_>) -> Vec<String> {
@@ -40,6 +42,13 @@ pub fn left(view: &View<'_>) -> Vec<String> {
          and log backups there.",
         pool.database, here.database
     ));
+    // A name that leads to the server that serves now is no name to take anything OFFLINE by.
+    let astray = view
+        .facts
+        .is_some_and(|facts| identity::same(facts, InstanceId::new(Side::Primary, Partner::Database), HOME));
+    if astray {
+        return list;
+    }
     list.push(format!(
         "{}: should {} come back, keep {} there OFFLINE and its log-shipping backup job disabled before anything can \
          write to it. Its messages after the recovery point exist nowhere else: do not overwrite it unread.",

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use pchat_planner::facts::{
-    BackupKind, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, Job, MirroringState,
-    Role,
+    BackupKind, Contact, Database, DatabaseState, Fact, Facts, Header, InstanceFacts, InstanceState, Job,
+    MirroringState, Role,
 };
+use pchat_planner::identity;
 use pchat_planner::outlook::Outlook;
 use pchat_planner::plan::{Direction, Next, StepState};
-use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
+use pchat_planner::pool::{Instance, InstanceId, Partner, Pool, Side};
 
 use super::words::{Paint, WIDTH, count, list, meaning, sentence, side_of, time, whole, wrap};
 use super::{View, header, journal, outlook, steps};
@@ -25,7 +26,7 @@ pub fn observed(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
             let id = InstanceId::new(side, partner);
             match (pool.instance(id), facts.instances.get(&id)) {
                 (Some(name), Some(seen)) => {
-                    let text = instance(pool, seen, view);
+                    let text = instance(pool, pool.instance(id), seen, view);
                     out.push(wrap(&format!("{name}: {text}"), "  ", WIDTH));
                 }
                 (Some(name), None) => out.push(format!("  {name}: was not looked at.")),
@@ -34,6 +35,9 @@ pub fn observed(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
         }
     }
     out.push(String::new());
+    for (reason, text) in identity::told(pool, facts) {
+        out.push(paint.bad(&wrap(&format!("{reason:?}: {}", sentence(&text)), "", WIDTH)));
+    }
     out.push(paint.strong("Log backups"));
     out.push(wrap(&backups(facts, view), "  ", WIDTH));
     out.push(paint.strong("Management shell"));
@@ -124,8 +128,20 @@ fn ahead(view: &View<'_>, outlook: &Outlook, paint: Paint) -> Vec<String> {
     [paint.strong(title)].into_iter().chain(lines).collect()
 }
 
+/// What a server calls itself, where that is not what it is declared as; an alias is no fault.
+fn called_otherwise(declared: Option<&Instance>, state: &InstanceState) -> Option<String> {
+    let Some(name) = identity::says(&state.names) else { return Some("does not tell its name".into()) };
+    let (host, own) = name.split_once('\\').map_or((name.as_str(), None), |(host, own)| (host, Some(own)));
+    let declared = declared?;
+    let short = declared.host.split('.').next().unwrap_or_default();
+    // Without a declared instance it was found by its port.
+    let instance = declared.instance.as_deref().or(own).unwrap_or_default();
+    let same = short.eq_ignore_ascii_case(host) && instance.eq_ignore_ascii_case(own.unwrap_or_default());
+    (!same).then(|| format!("calls itself {name}"))
+}
+
 /// What is known of an instance, as sentences.
-fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
+fn instance(pool: &Pool, declared: Option<&Instance>, seen: &InstanceFacts, view: &View<'_>) -> String {
     match &seen.contact {
         Contact::Pending { since } => being("asked", *since, view.now),
         Contact::Silent { since, tries, detail, .. } => format!(
@@ -142,7 +158,16 @@ fn instance(pool: &Pool, seen: &InstanceFacts, view: &View<'_>) -> String {
             Fact::Pending { since, .. } => being("asked", *since, view.now),
             Fact::Unknown { why, .. } => format!("answers; its state is not known: {}", sentence(why)),
             Fact::Known { value: state, .. } => {
-                let mut parts = vec![version(&state.version)];
+                let mut parts = vec![match called_otherwise(declared, state) {
+                    Some(name) => format!("{}, which {name}", version(&state.version)),
+                    None => version(&state.version),
+                }];
+                if let Some(holder) = &state.holder {
+                    parts.push(format!(
+                        "session {} of {} on {} holds the pool's lock",
+                        holder.id, holder.program, holder.host
+                    ));
+                }
                 parts.push(match &state.database {
                     None => format!("there is no database {}", pool.database),
                     Some(database) => describe(database),

@@ -159,6 +159,9 @@ pub fn meaning(reason: Reason) -> &'static str {
         Reason::MirrorLeftover => "a database of that name stands where the mirror is to be",
         Reason::MirrorEndpointUnusable => "an instance can't be mirrored through its endpoint",
         Reason::BackupDamaged => "a log backup is damaged",
+        Reason::SameServer => "two declared servers are one",
+        Reason::WrongServer => "a declared server is not the one that is meant",
+        Reason::ServerNames => "a server's name misleads",
     }
 }
 

@@ -38,11 +38,13 @@ pub enum RefusalCode {
     NotLast,
     /// The database is on another recovery fork.
     Fork,
+    /// A parameter came without a value.
+    Parameter,
 }
 
 impl RefusalCode {
     /// Every code, in the order of the states.
-    pub const ALL: [RefusalCode; 15] = [
+    pub const ALL: [RefusalCode; 16] = [
         RefusalCode::Context,
         RefusalCode::NoDatabase,
         RefusalCode::Locked,
@@ -58,6 +60,7 @@ impl RefusalCode {
         RefusalCode::Job,
         RefusalCode::NotLast,
         RefusalCode::Fork,
+        RefusalCode::Parameter,
     ];
 
     /// The word in the message.
@@ -78,6 +81,7 @@ impl RefusalCode {
             RefusalCode::Job => "JOB",
             RefusalCode::NotLast => "NOTLAST",
             RefusalCode::Fork => "FORK",
+            RefusalCode::Parameter => "PARAMETER",
         }
     }
 
@@ -99,6 +103,7 @@ impl RefusalCode {
             RefusalCode::Job => 22,
             RefusalCode::NotLast => 25,
             RefusalCode::Fork => 26,
+            RefusalCode::Parameter => 31,
         }
     }
 }
@@ -125,7 +130,7 @@ impl Refusal {
 
     /// Whether looking again may bring a plan that is not refused.
     pub fn worth_another_look(&self) -> bool {
-        !matches!(self.code, RefusalCode::Context | RefusalCode::Fenced)
+        !matches!(self.code, RefusalCode::Context | RefusalCode::Fenced | RefusalCode::Parameter)
     }
 }
 
@@ -147,6 +152,7 @@ impl fmt::Display for Refusal {
             RefusalCode::Job => "the Agent job is not as it was planned for",
             RefusalCode::NotLast => "the list of backups has changed",
             RefusalCode::Fork => "the database is on another recovery fork",
+            RefusalCode::Parameter => "the request was not whole",
         };
         if self.words.is_empty() { f.write_str(meaning) } else { write!(f, "{meaning} ({})", self.words) }
     }

@@ -9,12 +9,12 @@ mod world;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
+use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress, Sign};
 use pchat_operator::reconcile::{Driver, Ending, Keeper, Outcome, Settings, StateFile, interrupts};
 use pchat_operator::report::{Halt, Silent};
 use pchat_operator::sql::refusal::{Refusal, RefusalCode};
-use pchat_planner::facts::{DatabaseState, Facts, PoolState, ShellFacts};
-use pchat_planner::journal::Phase;
+use pchat_planner::facts::{DatabaseState, Facts, PoolState, Session, ShellFacts};
+use pchat_planner::journal::{Epoch, Phase};
 use pchat_planner::plan::{Reason, StepId};
 use pchat_planner::pool::{Mode, Side};
 use tokio::sync::Semaphore;
@@ -248,18 +248,12 @@ async fn the_field_turned_back_before_the_point_of_no_return_puts_log_shipping_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_ended_does_not_stand_in_the_way_of_the_next_one_with_its_state_file() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = |name: &str| Some(StateFile::new(folder.path().join(name)));
+async fn a_run_that_ended_stands_in_nobodys_way() {
     let world = World::new(gap());
-    let first = world.run_with("first", &Silent, file("chat.state.yaml"), &[], Duration::ZERO).await;
-    let mut first = first.expect("it was not killed");
-    assert_eq!(first.keeper.finish(now()), None);
+    assert_eq!(reason(&ending(world.run("first").await)), Some(Reason::LogChainGap));
+    assert!(world.case().b().journal.owner.as_ref().is_some_and(|owner| owner.ended));
     world.case().pool.active = Side::Primary;
-    let stranger = world.run_with("stranger", &Silent, file("other.state.yaml"), &[], Duration::ZERO).await;
-    assert_eq!(reason(&ending(stranger)), Some(Reason::IntentConflict));
-    let next = world.run_with("next", &Silent, file("chat.state.yaml"), &[], Duration::ZERO).await;
-    next.expect("it was not killed");
+    world.run("stranger").await.expect("it was not killed");
     let transition = world.case().b().journal.transition.clone().expect("a transition");
     assert_eq!(transition.phase, Phase::CalledOff);
 }
@@ -278,6 +272,103 @@ async fn a_run_that_was_killed_is_not_known_to_be_over() {
     assert!(world.run_with("killed", &Silent, file(), &[], Duration::ZERO).await.is_none());
     let next = world.run_with("next", &Silent, file(), &[], Duration::ZERO).await;
     assert_eq!(reason(&ending(next)), Some(Reason::IntentConflict));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_stays_at_a_stop_or_waits_renews_its_mark() {
+    let world = World::new(gap());
+    let oldest = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&oldest);
+    *world.on_news.lock().expect("no panic") = Some(Box::new(move |case, _| {
+        if let Some(owner) = &case.b().journal.owner {
+            let mut oldest = seen.lock().expect("no panic");
+            *oldest = (*oldest).max(now().duration_since(owner.mark).as_secs());
+        }
+    }));
+    world.run_with("here", &Silent, None, &[], Duration::from_secs(900)).await.expect("it was not killed");
+    let oldest = *oldest.lock().expect("no panic");
+    assert!((20..40).contains(&oldest), "{oldest} s, of the 40 that are a third of the lapse");
+}
+
+/// A cmdlet, a look at dead ends, a turn that is waited for: the far end's clock tells nothing meanwhile.
+#[tokio::test(start_paused = true)]
+async fn an_owner_shows_that_it_lives_beside_what_takes_long() {
+    struct Slow {
+        world: World,
+        signs: Mutex<u32>,
+    }
+    impl FarEnd for Slow {
+        async fn observe(&self, freshness: Freshness) -> Facts {
+            self.world.observe(freshness).await
+        }
+        async fn act(
+            &self,
+            order: Order<'_>,
+            progress: &(dyn Fn(Progress) + Send + Sync),
+        ) -> Result<Done, ActError> {
+            if order.step == StepId::EstablishMirror {
+                tokio::time::sleep(Duration::from_secs(600)).await;
+            }
+            self.world.act(order, progress).await
+        }
+        async fn sign(&self, _: Sign, _: &Epoch, _: &str) -> Result<(), ActError> {
+            *self.signs.lock().expect("no panic") += 1;
+            Ok(())
+        }
+        async fn news(&self, at_most: Duration) {
+            self.world.news(at_most).await;
+        }
+    }
+    let far = Slow { world: World::new(Case::disaster()), signs: Mutex::new(0) };
+    assert_eq!(drive(&far, &far.world, Duration::ZERO).await.ending, Ending::Converged);
+    let signs = *far.signs.lock().expect("no panic");
+    assert!((15..=30).contains(&signs), "{signs} in 600 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_lock_is_waited_for_however_long_and_counts_as_no_failed_try() {
+    // Seen held at first; then taken again and again between the look and the request.
+    struct Locked {
+        world: World,
+        refusals: Mutex<u32>,
+    }
+    impl FarEnd for Locked {
+        async fn observe(&self, freshness: Freshness) -> Facts {
+            self.world.observe(freshness).await
+        }
+        async fn act(
+            &self,
+            order: Order<'_>,
+            progress: &(dyn Fn(Progress) + Send + Sync),
+        ) -> Result<Done, ActError> {
+            {
+                let mut left = self.refusals.lock().expect("no panic");
+                assert!(self.world.case().b().holder.is_none(), "a request was sent into the lock");
+                if *left > 0 {
+                    *left -= 1;
+                    let refusal =
+                        Refusal { code: RefusalCode::Locked, words: "session 77 holds the lock".into() };
+                    return Err(ActError::Refused { target: "mgc".into(), refusal });
+                }
+            }
+            self.world.act(order, progress).await
+        }
+        async fn news(&self, at_most: Duration) {
+            self.world.news(at_most).await;
+        }
+    }
+    let world = World::new(Case::disaster());
+    let holder = Session { id: 77, host: "laptop".into(), program: "x".into(), login: "sa".into() };
+    world.case().b().holder = Some(holder);
+    *world.on_news.lock().expect("no panic") = Some(Box::new(|case, number| {
+        if number == 200 {
+            case.b().holder = None;
+        }
+    }));
+    let far = Locked { world, refusals: Mutex::new(60) };
+    let outcome = drive(&far, &far.world, Duration::ZERO).await;
+    assert_eq!(outcome.ending, Ending::Converged);
+    assert_eq!(outcome.record.failures, []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pchat_operator::far_end::{ActError, Applied, Done, FarEnd, Freshness, Order, Progress, Turn};
+use pchat_operator::far_end::{ActError, Applied, Done, FarEnd, Freshness, Order, Progress, Sign, Turn};
 use pchat_operator::reconcile::{Driver, Interrupt, Keeper, Outcome, Settings, StateFile, interrupts};
 use pchat_operator::report::{Report, Silent};
 use pchat_operator::sql::refusal::{Refusal, RefusalCode};
 use pchat_planner::facts::*;
-use pchat_planner::journal::{Note, Owner, Transition};
+use pchat_planner::journal::{Epoch, Note, Owner, Transition};
 use pchat_planner::lsn::Position;
 use pchat_planner::plan::{Action, StepId};
 use tokio::sync::{Notify, Semaphore};
@@ -180,8 +180,12 @@ impl World {
             if owner != *expected {
                 return refuse(RefusalCode::Fenced);
             }
-            case.b().journal.owner =
-                Some(Owner { epoch: epoch.clone(), executor: order.executor.into(), mark: now() });
+            case.b().journal.owner = Some(Owner {
+                epoch: epoch.clone(),
+                executor: order.executor.into(),
+                mark: now(),
+                ended: false,
+            });
             own(transition, &mut case);
             return Ok(done);
         }
@@ -342,6 +346,14 @@ impl FarEnd for World {
             }
             None => self.carry_out(order),
         }
+    }
+
+    async fn sign(&self, sign: Sign, epoch: &Epoch, _: &str) -> Result<(), ActError> {
+        let mut case = self.case();
+        if let Some(owner) = case.b().journal.owner.as_mut().filter(|owner| owner.epoch == *epoch) {
+            (owner.mark, owner.ended) = (now(), sign == Sign::Ended);
+        }
+        Ok(())
     }
 
     async fn note(&self, note: &Note, _: &str) -> Result<(), String> {

@@ -97,6 +97,7 @@ pub fn run() -> Run {
         next_epoch: Epoch(Uuid::new_v4().to_string()),
         next_transition: Uuid::new_v4(),
         over: None,
+        held: None,
         first_look: None,
         approvals: Vec::new(),
         asked: Vec::new(),

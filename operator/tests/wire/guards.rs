@@ -12,7 +12,7 @@ use pchat_operator::sql::connection::{Answer, Connection};
 use pchat_operator::sql::refusal::RefusalCode;
 use pchat_operator::sql::target::Secret;
 use pchat_planner::facts::Secondary;
-use pchat_planner::journal::{Epoch, Note, Silence, Transition};
+use pchat_planner::journal::{Epoch, Note, Phase, Silence, Transition};
 use pchat_planner::lsn::{Fork, Lsn, Position};
 use pchat_planner::pool::LogSource;
 use uuid::Uuid;
@@ -125,6 +125,8 @@ impl Site {
         vec![
             ownership::release(warrant, &text),
             ownership::hold(warrant),
+            ownership::renew(warrant),
+            ownership::end(warrant),
             log_shipping::set_jobs(warrant, id, &text, false),
             log_shipping::set_jobs(warrant, id, &text, true),
             log_shipping::start_copy(warrant, self.secondary.copy_job.as_ref().unwrap().id),
@@ -237,6 +239,104 @@ async fn the_lock_of_the_pool_is_for_administrators_alone() {
         (None, Some(1230), Some(1230))
     );
     assert_eq!(site.ask(&ownership::hold(&site.warrant)).await.error, None);
+}
+
+/// A comparison with NULL is neither true nor false, and lets everybody in somewhere.
+#[tokio::test]
+async fn a_request_that_lacks_any_of_its_parameters_changes_nothing() {
+    let mut site = Site::quiet().await;
+    site.quiesce().await;
+    let warrant = &site.warrant;
+    let mut batches = site.all(warrant);
+    batches.push(ownership::take(warrant, Some(&warrant.epoch), &site.text()));
+    site.mark().await;
+    let mut tried = 0;
+    for batch in batches {
+        for parameter in 0..batch.params().len() {
+            let code = site.refused(&batch.clone().with_null(parameter)).await;
+            assert_eq!(code, RefusalCode::Parameter, "{} without parameter {parameter}", batch.name());
+            tried += 1;
+        }
+    }
+    assert!(tried > 80, "{tried}");
+    site.unchanged("a parameter is missing");
+}
+
+/// A late request of ours may have taken effect after the look that the release was planned from.
+#[tokio::test]
+async fn a_transition_is_released_only_if_what_that_claims_is_seen_under_the_lock() {
+    let mut site = Site::quiet().await;
+    site.quiesce().await;
+    let released = async |site: &mut Site, phase: Phase| {
+        let before = std::mem::replace(&mut site.transition.phase, phase);
+        let answer = site.ask(&ownership::release(&site.warrant, &site.text())).await;
+        site.transition.phase = before;
+        answer.error.map(|error| error.refusal().expect("a refusal").code)
+    };
+    site.mark().await;
+    for (phase, code) in [
+        (Phase::CalledOff, RefusalCode::LogShipping),
+        (Phase::Closed, RefusalCode::State),
+        (Phase::Open, RefusalCode::State),
+    ] {
+        assert_eq!(released(&mut site, phase).await, Some(code), "{phase:?}");
+    }
+    site.unchanged("the jobs are disabled, the copy waits for log");
+    let one = format!(
+        "EXEC msdb.dbo.sp_update_job @job_id = '{}', @enabled = 1;",
+        site.secondary.copy_job.as_ref().unwrap().id
+    );
+    site.by_hand(&one).await;
+    assert_eq!(released(&mut site, Phase::CalledOff).await, Some(RefusalCode::LogShipping), "one of two");
+    let resume = site.set_jobs(true);
+    site.accepted(&resume).await;
+    assert_eq!(released(&mut site, Phase::CalledOff).await, None);
+
+    let mut site = Site::quiet().await;
+    site.quiesce().await;
+    site.by_hand("RESTORE DATABASE mgc WITH RECOVERY;").await;
+    assert_eq!(released(&mut site, Phase::Closed).await, Some(RefusalCode::LogShipping), "still registered");
+    assert_eq!(site.refused(&site.set_jobs(true)).await, RefusalCode::State, "it would be restored into");
+    let remove = site.remove(&site.warrant, site.secondary.last_restored.as_deref());
+    site.accepted(&remove).await;
+    assert_eq!(released(&mut site, Phase::Closed).await, None);
+}
+
+#[tokio::test]
+async fn log_shipping_is_not_dropped_from_a_copy_that_waits_for_log() {
+    let mut site = Site::quiet().await;
+    site.quiesce().await;
+    site.mark().await;
+    let remove = site.remove(&site.warrant, site.secondary.last_restored.as_deref());
+    assert_eq!(site.refused(&remove).await, RefusalCode::State);
+    site.unchanged("RESTORING");
+}
+
+/// What the state tells of the lock, and of the owner's signs.
+#[tokio::test]
+async fn the_lock_and_the_signs_of_its_owner_are_read_with_the_state() {
+    let site = Site::quiet().await;
+    let far = site.bench.far();
+    assert_eq!(home(&look(&far).await).holder, None);
+    let mut holder = site.connection().await;
+    assert_eq!(holder.ask(&ownership::hold(&site.warrant), LONG).await.unwrap().error, None);
+    let facts = look(&far).await;
+    let seen = home(&facts).holder.clone().expect("it is held");
+    assert_eq!((seen.program.as_str(), seen.login.as_str()), (PROGRAM, "pchat_operator"));
+    assert_eq!(holder.ask(&ownership::free(&site.warrant), LONG).await.unwrap().error, None);
+    let owner = |facts: &pchat_planner::facts::Facts| home(facts).journal.owner.clone().unwrap();
+    let before = owner(&look(&far).await);
+    assert!(!before.ended);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(site.ask(&ownership::renew(&site.warrant)).await.error, None);
+    let renewed = owner(&look(&far).await);
+    assert!(renewed.mark > before.mark && !renewed.ended, "{renewed:?}");
+    assert_eq!(site.ask(&ownership::end(&site.warrant)).await.error, None);
+    assert!(owner(&look(&far).await).ended);
+    // A request of it that is late shows no life.
+    assert_eq!(site.ask(&ownership::renew(&site.warrant)).await.error, None);
+    assert!(owner(&look(&far).await).ended);
+    far.close().await;
 }
 
 #[tokio::test]
@@ -526,6 +626,9 @@ async fn the_record_stands_before_what_it_vouches_for_and_nothing_happens_withou
         let mut site = Site::quiet().await;
         if name != "QuiesceLogShipping" {
             site.quiesce().await;
+        }
+        if name == "RemoveLogShipping" {
+            site.by_hand("RESTORE DATABASE mgc WITH RECOVERY;").await;
         }
         let batch = match name {
             "QuiesceLogShipping" => site.set_jobs(false),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pchat_operator::far_end::{FarEnd, Freshness};
 use pchat_operator::observe::HOME;
+use pchat_operator::sql::batches::Batch;
 use pchat_operator::sql::batches::files::{headers, list};
 use pchat_operator::sql::batches::state::{SETS, state};
 use pchat_operator::sql::connect::connect;
@@ -20,7 +21,7 @@ const NEVER_THERE: [&str; 1] = ["restoring_session"];
 const PRIMARY: &str = "sql-tp1.contoso.com";
 const PRIMARY_MIRROR: &str = "sql-tp2.contoso.com";
 
-async fn asked(bench: &Bench, batch: &pchat_operator::sql::batches::Batch) -> Answer {
+async fn asked(bench: &Bench, batch: &Batch) -> Answer {
     let deadlines = &bench.ends.deadlines;
     let mut connection = connect(bench.target(HOME), deadlines).await.unwrap();
     let answer = connection.ask(batch, deadlines.files).await.unwrap();
@@ -57,6 +58,12 @@ async fn a_column_of_the_state_that_is_not_told_hides_nothing_else_and_allows_no
     assert!(columns.len() > 50, "{columns:?}");
     let mut met = BTreeSet::new();
     let mut run = run();
+    let mut holder = connect(bench.target(HOME), &bench.ends.deadlines).await.unwrap();
+    let hold = Batch::new("ByHand").then(
+        "EXEC sys.sp_getapplock @Resource = N'persistentchat.io/mgc', @LockMode = N'Exclusive', \
+         @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'db_owner';",
+    );
+    assert_eq!(holder.ask(&hold, bench.ends.deadlines.look).await.unwrap().error, None);
     // While the other side serves nothing is begun, whatever any of the servers does not tell.
     let hosts = [BACKUP, BACKUP_MIRROR, PRIMARY, PRIMARY_MIRROR];
     for (set, column) in &columns {
@@ -83,6 +90,7 @@ async fn a_column_of_the_state_that_is_not_told_hides_nothing_else_and_allows_no
             bench.order(&format!("clear-nulls {host}")).await;
         }
     }
+    drop(holder);
     // On the way through a failover the copy is recovered by none of them before its turn.
     bench.order("kill site primary").await;
     let begun = drive(&bench, &far, &mut run, Some(StepId::ApplyLogs)).await;

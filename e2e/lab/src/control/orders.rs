@@ -66,6 +66,7 @@ refuse-login HOST NUMBER                       the operator's login is refused w
 promote-mirror primary|backup                  the mirror takes over with all it acknowledged
 force-service primary|backup                   the mirror takes over with a new recovery fork
 clock HOST SECONDS_AHEAD [ZONE_MINUTES]        its clock is set wrong, or right; its zone stays where none is given
+server-name HOST NAME|null|now                 @@SERVERNAME: of a host renamed since, without entry, or as it is
 agent HOST on|off                              SQL Server Agent
 express HOST                                   HOST is an Express edition, without SQL Server Agent
 hang-job HOST copy|restore MINUTES             that job of log shipping runs for so long already, until it is stopped
@@ -313,6 +314,15 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
             clock.check()?;
             w.servers[at].clock = clock;
             format!("{host}: {} s ahead, {zone_min} min east of UTC", clock.ahead_s)
+        }
+        ["server-name", host, name] => {
+            let at = server(w, host)?;
+            w.servers[at].registered = match *name {
+                "now" => None,
+                "null" => Some(None),
+                name => Some(Some(name.to_owned())),
+            };
+            format!("@@SERVERNAME of {host}: {}", w.servers[at].registered_name().unwrap_or("NULL".into()))
         }
         ["agent", host, on] => {
             let (at, now) = (server(w, host)?, w.now());

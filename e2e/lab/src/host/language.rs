@@ -44,7 +44,7 @@ impl Host for LabHost {
                 host_name: me.map(|x| x.host.clone()).unwrap_or_default(),
                 program: me.map(|x| x.program.clone()).unwrap_or_default(),
                 database: database.to_owned(),
-                server: s.name(),
+                server: s.registered_name(),
                 service: s.instance.clone().unwrap_or_else(|| "MSSQLSERVER".into()),
                 version_text: format!(
                     "Microsoft SQL Server {} - {major}.{minor}.{build} (X64), simulated",

@@ -131,6 +131,8 @@ impl Null {
 pub struct Instance {
     pub host: String,
     pub instance: Option<String>,
+    /// What `@@SERVERNAME` says, if not the present name: that of a host renamed since, or NULL.
+    pub registered: Option<Option<String>>,
     pub side: Side,
     /// Major, minor and build number.
     pub version: (i32, i32, i32),
@@ -186,6 +188,7 @@ impl Instance {
         Instance {
             host: host.to_owned(),
             instance: instance.map(str::to_owned),
+            registered: None,
             side,
             version,
             started,
@@ -217,7 +220,12 @@ impl Instance {
         self.host.split('.').next().unwrap_or(&self.host).to_uppercase()
     }
 
-    /// `@@SERVERNAME`: machine and instance.
+    /// `@@SERVERNAME`: what is registered in `sys.servers`, which renaming a host does not change.
+    pub fn registered_name(&self) -> Option<String> {
+        self.registered.clone().unwrap_or_else(|| Some(self.name()))
+    }
+
+    /// `SERVERPROPERTY('ServerName')`: machine and instance.
     pub fn name(&self) -> String {
         match &self.instance {
             Some(i) => format!("{}\\{i}", self.machine()),

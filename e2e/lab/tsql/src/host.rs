@@ -92,8 +92,8 @@ pub struct SessionFacts {
     pub program: String,
     /// Name of the current database, as `sys.databases` spells it.
     pub database: String,
-    /// `@@SERVERNAME`.
-    pub server: String,
+    /// `@@SERVERNAME`; NULL where no local server is registered.
+    pub server: Option<String>,
     /// `@@SERVICENAME`.
     pub service: String,
     /// `@@VERSION`.

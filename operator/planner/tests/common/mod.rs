@@ -183,7 +183,25 @@ pub fn answers(server: &str, database: Option<Database>) -> InstanceFacts {
             endpoint: Endpoint::Started("Mirroring".into()),
             journal: Journal::default(),
             journal_damage: None,
+            names: names(server),
+            holder: None,
         }),
+    }
+}
+
+/// The names of a server that is called so: `machine\instance`, or the machine alone.
+pub fn names(server: &str) -> ServerNames {
+    let (machine, instance) = match server.split_once('\\') {
+        Some((machine, instance)) => (machine, Some(instance.to_owned())),
+        None => (server, None),
+    };
+    ServerNames {
+        configured: Some(server.into()),
+        current: Some(server.into()),
+        machine: Some(machine.into()),
+        instance,
+        physical: Some(machine.into()),
+        started: None,
     }
 }
 
@@ -213,6 +231,7 @@ pub fn on(role: Role) -> Option<Mirroring> {
         role,
         state: MirroringState::Synchronized,
         partner_instance: None,
+        partner_address: None,
     })
 }
 
@@ -290,6 +309,7 @@ impl Case {
             next_transition: Uuid::from_u128(0x7A),
             first_look: Some(None),
             over: None,
+            held: None,
             approvals: Vec::new(),
             asked: Vec::new(),
         };
@@ -336,12 +356,18 @@ impl Case {
         let s = secondary();
         let id = self.run.next_transition;
         self.b().journal = Journal {
-            owner: Some(Owner { epoch: Epoch("mine".into()), executor: "here".into(), mark: t(1000) }),
+            owner: Some(Owner {
+                epoch: Epoch("mine".into()),
+                executor: "here".into(),
+                mark: t(1000),
+                ended: false,
+            }),
             transition: Some(Transition {
                 id,
                 rev: 1,
                 intent: Side::Backup,
                 phase: Phase::Open,
+                back: false,
                 opened: t(900),
                 evidence: Some(Evidence {
                     source: LogSource { share: s.share, folder: s.folder },

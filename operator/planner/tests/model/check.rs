@@ -11,7 +11,7 @@ use pchat_planner::pool::Side;
 use stateright::{Model, Property};
 
 use super::env::Env;
-use super::far_end::{Rule, apply, arrive, vouched};
+use super::far_end::{Rule, apply, arrive, begin, finish, tick, vouched};
 use super::view::{now, plan, token};
 use super::world::*;
 
@@ -19,6 +19,9 @@ use super::world::*;
 pub enum Event {
     /// The request arrives, and its answer too.
     Done(Msg),
+    /// It begins to be carried out, which takes its time.
+    Begins(Msg),
+    Finishes,
     /// It arrives; the answer is lost.
     ReplyLost(Msg),
     /// It arrives and is cut off after the first of several files; the answer is lost.
@@ -34,6 +37,10 @@ pub enum Event {
     Notes(usize),
     TurnField,
     Tick,
+    Sleeps(usize),
+    /// A delayed request arrives while an executor looks: its effect on log shipping is not seen, its record is.
+    Torn(usize, usize),
+    DisabledByHand,
     Returns(usize),
     CutOff(usize),
     Promotes,
@@ -57,6 +64,8 @@ impl std::fmt::Debug for Event {
         };
         match self {
             Event::Done(m) => msg(f, "request", m),
+            Event::Begins(m) => msg(f, "request that takes long", m),
+            Event::Finishes => write!(f, "what takes long is done"),
             Event::ReplyLost(m) => msg(f, "request without reply", m),
             Event::Partly(m) => msg(f, "request cut off after its first file", m),
             Event::Delayed(m) => msg(f, "delayed request", m),
@@ -69,6 +78,11 @@ impl std::fmt::Debug for Event {
             Event::Notes(i) => write!(f, "executor {i} writes down what it sees of the silent side"),
             Event::TurnField => write!(f, "the field is turned"),
             Event::Tick => write!(f, "a tick passes"),
+            Event::Sleeps(i) => write!(f, "a tick passes in which executor {i} is suspended"),
+            Event::Torn(k, i) => {
+                write!(f, "delayed request {k} arrives while executor {i} looks, which acts by what it saw")
+            }
+            Event::DisabledByHand => write!(f, "somebody disables log shipping's jobs by hand"),
             Event::Returns(k) => write!(f, "partner {k} answers again"),
             Event::CutOff(k) => write!(f, "partner {k} is cut off"),
             Event::Promotes => write!(f, "the mirror promotes itself"),
@@ -115,6 +129,7 @@ fn message(w: &World, i: usize, plan: &Plan) -> Option<Msg> {
         silent: w.silent,
         step: *step,
         action: action.clone(),
+        back: w.journal.transition.as_ref().is_some_and(|t| t.back),
     })
 }
 
@@ -130,6 +145,11 @@ fn look(w: &mut World, i: usize) {
         e.epoch = Some(mine);
         e.tokens += 1;
     }
+}
+
+/// Whether an executor waits for the answer to what is being carried out.
+fn busy(w: &World, i: usize) -> bool {
+    w.running.as_ref().is_some_and(|m| usize::from(m.by) == i && w.execs[i].epoch.as_ref() == Some(&m.epoch))
 }
 
 fn answered(w: &mut World, msg: &Msg) {
@@ -153,6 +173,16 @@ impl Check {
     fn message(&self, w: &World, i: usize, plan: &Plan) -> Option<Msg> {
         message(w, i, plan)
             .filter(|m| self.env.has(Rule::Resume) || !matches!(m.action, Action::ResumeLogShipping { .. }))
+    }
+
+    /// A tick passes, in which each executor that runs looks, but for `asleep`.
+    fn tick(&self, w: &mut World, asleep: Option<usize>) {
+        for i in (0..w.execs.len()).filter(|i| asleep != Some(*i)) {
+            if w.execs[i].first_look.is_some() {
+                look(w, i);
+            }
+        }
+        tick(&self.env, w, asleep);
     }
 
     /// A look before planning, as each executor takes it.
@@ -204,9 +234,26 @@ impl Check {
         match event {
             Event::Done(msg) => {
                 look(&mut w, usize::from(msg.by));
+                if w.running.is_some() && self.env.has(Rule::Lock) {
+                    w.note(Bad::IntoTheLock);
+                }
                 if arrive(&self.env, &mut w, &msg) {
                     answered(&mut w, &msg);
                     look(&mut w, usize::from(msg.by));
+                }
+            }
+            Event::Begins(msg) => {
+                look(&mut w, usize::from(msg.by));
+                w.left.longs -= 1;
+                if !begin(&self.env, &mut w, msg) {
+                    return None;
+                }
+            }
+            Event::Finishes => {
+                let msg = w.running.take()?;
+                let waited = w.execs[usize::from(msg.by)].epoch.as_ref() == Some(&msg.epoch);
+                if finish(&self.env, &mut w, &msg) && waited {
+                    answered(&mut w, &msg);
                 }
             }
             Event::ReplyLost(msg) => {
@@ -243,6 +290,13 @@ impl Check {
                 look(&mut w, i);
                 let e = &w.execs[i];
                 let (life, over) = (e.life + 1, e.epoch.clone().or(e.over.clone()));
+                let said = self.env.has(Rule::SaysEnded) && w.running.is_none();
+                let mine = e.epoch.clone();
+                if let Some(o) = w.journal.owner.as_mut().filter(|o| said && mine.as_ref() == Some(&o.epoch))
+                {
+                    o.ended = true;
+                }
+                let e = &w.execs[i];
                 w.execs[i] = Exec { life, over, started: w.tick, ..super::env::exec(e.declared.other()) };
             }
             Event::Approve(i, digest) => {
@@ -268,7 +322,32 @@ impl Check {
             }
             Event::Tick => {
                 w.left.ticks -= 1;
-                w.tick += 1;
+                self.tick(&mut w, None);
+            }
+            Event::Sleeps(i) => {
+                w.left.sleeps -= 1;
+                self.tick(&mut w, Some(i));
+            }
+            Event::Torn(k, i) => {
+                w.left.torn -= 1;
+                let before = w.shipping;
+                let late = w.net.remove(k);
+                arrive(&self.env, &mut w, &late);
+                look(&mut w, i);
+                let mut seen = w.clone();
+                seen.shipping = before;
+                let p = plan(&self.env, &seen, i);
+                if let Some(msg) = self.message(&seen, i, &p)
+                    && arrive(&self.env, &mut w, &msg)
+                {
+                    answered(&mut w, &msg);
+                    look(&mut w, i);
+                }
+            }
+            Event::DisabledByHand => {
+                w.left.disables -= 1;
+                let s = w.shipping.as_mut()?;
+                (s.copy_enabled, s.restore_enabled) = (false, false);
             }
             Event::Returns(k) => {
                 w.left.returns -= 1;
@@ -374,6 +453,10 @@ impl Check {
     /// One fair round; true when every executor has converged.
     fn drain_step(&self, w: &mut World, remedies: &mut u8) -> Result<bool, String> {
         let mut moved = false;
+        if w.running.is_some() {
+            *w = self.happen(w.clone(), Event::Finishes).ok_or("it does not end")?;
+            moved = true;
+        }
         if let Some(s) = w.shipping {
             if s.copy_running {
                 *w = self.happen(w.clone(), Event::CopyEnds).ok_or("copy")?;
@@ -420,10 +503,22 @@ impl Check {
             return Ok(false);
         }
         if waits {
-            w.tick += 1;
+            self.tick(w, None);
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// Whether an executor waits for a run that has ended and said so.
+    fn waits_for_nobody(&self, w: &World) -> bool {
+        let Some(owner) = &w.journal.owner else { return false };
+        let ended = w.execs.iter().any(|e| e.over.as_ref() == Some(&owner.epoch));
+        ended
+            && w.running.is_none()
+            && (0..w.execs.len()).any(|i| {
+                let p = plan(&self.env, &self.looked(w, i), i);
+                matches!(p.rule, Reason::OwnedByAnother | Reason::IntentConflict)
+            })
     }
 
     /// What the end must look like.
@@ -479,9 +574,19 @@ impl Model for Check {
             return;
         }
         for i in 0..w.execs.len() {
+            if w.left.crashes > 0 {
+                out.push(Event::Crash(i));
+            }
+            if busy(w, i) {
+                continue;
+            }
             let seen = self.looked(w, i);
             let p = plan(&self.env, &seen, i);
             if let Some(msg) = self.message(&seen, i, &p) {
+                let long = matches!(msg.action, Action::ApplyLogs { .. } | Action::EstablishMirror { .. });
+                if w.left.longs > 0 && long && w.running.is_none() {
+                    out.push(Event::Begins(msg.clone()));
+                }
                 if w.left.lost > 0 {
                     out.push(Event::ReplyLost(msg.clone()));
                     if matches!(&msg.action, Action::ApplyLogs { files, .. } if files.len() > 1) {
@@ -502,14 +607,20 @@ impl Model for Check {
             if notes && (self.env.has(Rule::SilenceKept) || !w.lived) {
                 out.push(Event::Notes(i));
             }
-            if w.left.crashes > 0 {
-                out.push(Event::Crash(i));
-            }
             if w.left.ends > 0 {
                 out.push(Event::Ends(i));
             }
+            if w.left.sleeps > 0 {
+                out.push(Event::Sleeps(i));
+            }
+            if w.left.torn > 0 {
+                out.extend((0..w.net.len()).map(|k| Event::Torn(k, i)));
+            }
         }
         out.extend((0..w.net.len()).map(Event::Arrives));
+        if w.running.is_some() {
+            out.push(Event::Finishes);
+        }
         self.files_event(w, out);
         let l = &w.left;
         let mut may = |n: u8, ok: bool, event| {
@@ -525,6 +636,7 @@ impl Model for Check {
         may(l.promotions, matches!(w.peers[1], Peer::Mirror | Peer::MirrorCutOff), Event::Promotes);
         may(l.writes, w.peers.iter().any(|p| p.writes()), Event::Writes);
         may(l.turns, true, Event::TurnField);
+        may(l.disables, w.shipping.is_some() && w.db.copy != Copy::Online, Event::DisabledByHand);
         may(l.ticks, true, Event::Tick);
         may(l.readers, w.db.copy == Copy::Standby && !w.readers, Event::ReadersBack);
         may(l.hand, w.db.copy != Copy::Online, Event::RecoveredByHand);
@@ -553,6 +665,12 @@ impl Model for Check {
             never!("evidence before destruction", Bad::NoEvidence),
             never!("live users are never disconnected", Bad::UsersKilled),
             never!("a sign of life is given up by a person only", Bad::LifeForgotten),
+            never!("an owner that lives is not taken over from", Bad::Displaced),
+            never!("a failover is called off only where log shipping runs", Bad::Unprotected),
+            never!("nothing is sent while the lock is held", Bad::IntoTheLock),
+            Property::<Self>::always("nobody waits for a run that has ended", |check, w| {
+                !check.waits_for_nobody(w)
+            }),
             Property::<Self>::always("the journal vouches for what was recovered", |_, w| vouched(w)),
             Property::<Self>::always("every state drains", |check, w| {
                 !check.env.drains

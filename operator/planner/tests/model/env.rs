@@ -51,6 +51,8 @@ pub fn exec(declared: Side) -> Exec {
         epoch: None,
         first_look: None,
         over: None,
+        held: None,
+        slept: false,
         approvals: Vec::new(),
         asked: Vec::new(),
         started: 0,
@@ -92,6 +94,7 @@ pub fn disaster() -> World {
         source_declared: false,
         execs: vec![exec(Side::Backup)],
         net: Vec::new(),
+        running: None,
         left: Budget::default(),
         bad: 0,
     }

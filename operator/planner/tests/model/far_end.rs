@@ -1,7 +1,7 @@
 //! The far ends: what a request does when it arrives, behind the guards of the batches.
 
 use pchat_planner::facts::PoolState;
-use pchat_planner::journal::{Owner, Phase, Transition};
+use pchat_planner::journal::{Epoch, Owner, Phase, Transition};
 use pchat_planner::plan::{Action, LogFile};
 
 use super::env::Env;
@@ -47,6 +47,20 @@ pub enum Rule {
     StartOfBackup,
     /// What a run saw of a silent side stands at the far end.
     SilenceKept,
+    /// One request at a time is carried out.
+    Lock,
+    /// Whoever holds the lock is seen, and is a sign of life.
+    LockIsLife,
+    /// A run that waits renews its mark.
+    Renew,
+    /// A batch that took long renews the mark before it frees the lock.
+    Remark,
+    /// A run that ends before its transition says so.
+    SaysEnded,
+    /// A transition is called off under a new token.
+    Rotate,
+    /// A release looks under the lock whether what it claims is so.
+    ReleaseLooks,
 }
 
 /// Applies a request; false if it was refused.
@@ -58,13 +72,18 @@ pub fn arrive(env: &Env, w: &mut World, msg: &Msg) -> bool {
     );
     let owner = w.journal.owner.as_ref().map(|o| o.epoch.clone());
     let open = w.journal.transition.as_ref().is_some_and(|t| t.is_open());
+    if on(Rule::Lock) && !cmdlet && w.running.is_some() {
+        return false;
+    }
     if on(Rule::Expiry) && !cmdlet && w.tick > msg.sent {
         return false;
     }
-    if let Action::TakeOwnership { expected, .. } = &msg.action {
+    let mut displaced = false;
+    if let Action::TakeOwnership { expected, transition, .. } = &msg.action {
         if *expected != owner {
             return false;
         }
+        displaced = expected.as_ref().is_some_and(|e| lives(w, msg, e)) && transition.accepted.is_none();
     } else if !cmdlet && on(Rule::Token) && owner.as_ref() != Some(&msg.epoch) {
         return false;
     }
@@ -76,21 +95,87 @@ pub fn arrive(env: &Env, w: &mut World, msg: &Msg) -> bool {
             return false;
         }
     }
+    let back = w.journal.transition.as_ref().is_some_and(|t| t.back);
     let before = w.clone();
     if !effect(env, w, msg) {
         *w = before;
         return false;
     }
+    if displaced {
+        w.note(Bad::Displaced);
+    }
     if !cmdlet && !matches!(msg.action, Action::TakeOwnership { .. }) {
-        if owner.as_ref() != Some(&msg.epoch) || !open {
+        if owner.as_ref() != Some(&msg.epoch) || !open || back != msg.back {
             w.note(Bad::Unfenced);
         }
-        let mark = now(w);
-        if let Some(o) = w.journal.owner.as_mut() {
-            o.mark = mark;
-        }
+        mark(w, &msg.epoch);
     }
     true
+}
+
+/// Whether the owner with this token lives, is another executor than the sender, and is not the one that the sender found first.
+fn lives(w: &World, msg: &Msg, owner: &Epoch) -> bool {
+    let by = usize::from(msg.by);
+    let found = w.execs[by].first_look.as_ref() == Some(&Some(owner.clone())) && w.execs[by].epoch.is_none();
+    let same = w.journal.transition.as_ref().is_some_and(|t| t.is_open() && t.intent == w.execs[by].declared);
+    let open = w.journal.transition.as_ref().is_some_and(|t| t.is_open());
+    let victim = |(i, e): (usize, &Exec)| i != by && e.epoch.as_ref() == Some(owner) && !e.slept;
+    open && !(found && same) && w.execs.iter().enumerate().any(victim)
+}
+
+/// Renews the mark of the owner with this token.
+fn mark(w: &mut World, epoch: &Epoch) {
+    let mark = now(w);
+    if let Some(o) = w.journal.owner.as_mut().filter(|o| o.epoch == *epoch) {
+        o.mark = mark;
+    }
+}
+
+/// A request begins to be carried out: false if it is refused.
+pub fn begin(env: &Env, w: &mut World, msg: Msg) -> bool {
+    let owner = w.journal.owner.as_ref().map(|o| o.epoch.clone());
+    if owner.as_ref() != Some(&msg.epoch) || !arrive(env, &mut w.clone(), &msg) {
+        return false;
+    }
+    mark(w, &msg.epoch);
+    w.running = Some(msg);
+    true
+}
+
+/// It ends; false if there was nothing to be done any more.
+pub fn finish(env: &Env, w: &mut World, msg: &Msg) -> bool {
+    let before = w.clone();
+    if !effect(env, w, msg) {
+        *w = before;
+        return false;
+    }
+    let owner = w.journal.owner.as_ref().map(|o| o.epoch.clone());
+    if owner.as_ref() != Some(&msg.epoch) {
+        w.note(Bad::Unfenced);
+    }
+    if env.has(Rule::Remark) {
+        mark(w, &msg.epoch);
+    }
+    true
+}
+
+/// A tick passes. Whoever waits renews its mark and sees who holds the lock, but for `asleep`.
+pub fn tick(env: &Env, w: &mut World, asleep: Option<usize>) {
+    w.tick += 1;
+    let owner = w.journal.owner.as_ref().map(|o| o.epoch.clone());
+    let (at, locked) = (now(w), w.running.is_some());
+    for i in 0..w.execs.len() {
+        w.execs[i].slept = asleep == Some(i);
+        if asleep == Some(i) {
+            continue;
+        }
+        if let (true, Some(owner), Some(_)) = (locked, &owner, &w.execs[i].first_look) {
+            w.execs[i].held = Some((owner.clone(), at));
+        }
+        if let (false, true, Some(epoch)) = (locked, env.has(Rule::Renew), w.execs[i].epoch.clone()) {
+            mark(w, &epoch);
+        }
+    }
 }
 
 /// The transition that an action writes.
@@ -112,8 +197,8 @@ fn effect(env: &Env, w: &mut World, msg: &Msg) -> bool {
     let waits = w.db.copy != Copy::Online;
     match &msg.action {
         Action::TakeOwnership { epoch, transition, .. } => {
-            w.journal.owner =
-                Some(Owner { epoch: epoch.clone(), executor: format!("executor {}", msg.by), mark });
+            let executor = format!("executor {}", msg.by);
+            w.journal.owner = Some(Owner { epoch: epoch.clone(), executor, mark, ended: false });
             w.journal.transition = Some(transition.clone());
             true
         }
@@ -200,6 +285,13 @@ fn effect(env: &Env, w: &mut World, msg: &Msg) -> bool {
             true
         }
         Action::ReleaseOwnership { transition } => {
+            let down = w.shipping.is_some_and(|s| !s.copy_enabled || !s.restore_enabled);
+            if transition.phase == Phase::CalledOff && waits && down {
+                if on(Rule::ReleaseLooks) {
+                    return false;
+                }
+                w.note(Bad::Unprotected);
+            }
             w.journal.transition = Some(transition.clone());
             if on(Rule::OwnerRemoved) {
                 w.journal.owner = None;

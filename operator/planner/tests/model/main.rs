@@ -202,26 +202,53 @@ fn two(second: Side, left: Budget) -> Vec<World> {
 
 #[test]
 fn two_executors_never_harm() {
-    holds(env("two executors", two(Side::Backup, Budget { delays: 1, ticks: 2, ..Budget::default() })));
+    holds(env("two executors", two(Side::Backup, Budget { delays: 1, sleeps: 2, ..Budget::default() })));
+}
+
+/// A gap in the chain, at which the owner stands and waits for a person.
+fn gap(second: Side, left: Budget) -> Vec<World> {
+    two(second, left)
+        .into_iter()
+        .map(|w| with(w, |w| w.files[2] = FileAt { share: Look::Torn, folder: Look::Torn, born: None }))
+        .collect()
+}
+
+#[test]
+fn an_owner_that_acts_or_waits_lives_and_one_that_ended_is_not_waited_for() {
+    for second in [Side::Backup, Side::Primary] {
+        let left = Budget { longs: 1, ticks: 3, ..Budget::default() };
+        holds(env("long actions", two(second, left)));
+        let left = Budget { ends: 1, ticks: 2, sleeps: 1, ..Budget::default() };
+        holds(env("at a stop", gap(second, left)));
+    }
+}
+
+#[test]
+fn a_look_that_a_late_request_tears_leaves_the_pool_protected() {
+    let left = Budget { delays: 1, turns: 2, torn: 1, disables: 1, ..Budget::default() };
+    let mut e = env("torn looks", vec![with(disaster(), |w| w.left = left)]);
+    // What a person disables, a person enables.
+    e.drains = false;
+    holds(e);
 }
 
 #[test]
 fn opposite_intents_never_harm() {
-    let left = Budget { delays: 1, ticks: 2, approvals: 1, ..Budget::default() };
+    let left = Budget { delays: 1, sleeps: 2, approvals: 1, ..Budget::default() };
     holds(env("opposite intents", two(Side::Primary, left)));
 }
 
 #[test]
 #[ignore = "minutes; run with --include-ignored"]
 fn two_executors_and_lost_replies() {
-    let left = Budget { delays: 1, lost: 1, ticks: 3, ..Budget::default() };
+    let left = Budget { delays: 1, lost: 1, longs: 1, ticks: 1, sleeps: 2, ..Budget::default() };
     holds(env("two executors, lost replies", two(Side::Backup, left)));
 }
 
 #[test]
 #[ignore = "minutes; run with --include-ignored"]
 fn opposite_intents_for_longer() {
-    let left = Budget { delays: 1, ticks: 3, approvals: 1, turns: 1, ..Budget::default() };
+    let left = Budget { delays: 1, ticks: 1, sleeps: 2, approvals: 1, turns: 1, ..Budget::default() };
     holds(env("opposite intents, longer", two(Side::Primary, left)));
 }
 

@@ -40,7 +40,8 @@ fn the_token_keeps_a_displaced_executor_from_acting() {
 #[test]
 fn an_owner_that_is_gone_keeps_delayed_requests_from_a_closed_transition() {
     let left = Budget { delays: 1, turns: 1, ..Budget::default() };
-    found(&[Rule::OwnerRemoved], "only the owner of the open transition has effects", one(disaster(), left));
+    let without = &[Rule::OwnerRemoved, Rule::Rotate];
+    found(without, "only the owner of the open transition has effects", one(disaster(), left));
 }
 
 fn late(left: Budget) -> Env {
@@ -141,4 +142,59 @@ fn what_is_kept_of_a_silence_tells_the_next_run_that_the_side_lives() {
     e.files.push(file(300, 400));
     (e.notes, e.drains) = (true, false);
     found(&[Rule::SilenceKept], "a sign of life is given up by a person only", e);
+}
+
+const FENCED: &str = "only the owner of the open transition has effects";
+const ALIVE: &str = "an owner that lives is not taken over from";
+const PROTECTED: &str = "a failover is called off only where log shipping runs";
+
+#[test]
+fn the_lock_keeps_a_take_over_out_while_a_request_is_carried_out() {
+    let left = Budget { longs: 1, delays: 1, ..Budget::default() };
+    found(&[Rule::Lock], FENCED, env("rule", two(Side::Backup, left)));
+}
+
+#[test]
+fn a_held_lock_is_seen_and_nothing_is_sent_into_it() {
+    let left = Budget { longs: 1, ticks: 2, ..Budget::default() };
+    found(
+        &[Rule::LockIsLife],
+        "nothing is sent while the lock is held",
+        env("rule", two(Side::Primary, left)),
+    );
+}
+
+#[test]
+fn a_run_that_waits_renews_its_mark() {
+    let left = Budget { ticks: 2, ..Budget::default() };
+    found(&[Rule::Renew], ALIVE, env("rule", super::gap(Side::Backup, left)));
+}
+
+#[test]
+fn a_batch_that_took_long_renews_the_mark_before_it_frees_the_lock() {
+    let left = Budget { longs: 1, ticks: 2, ..Budget::default() };
+    found(&[Rule::Remark], ALIVE, env("rule", two(Side::Primary, left)));
+}
+
+#[test]
+fn a_run_that_ends_says_so() {
+    let left = Budget { ends: 1, ..Budget::default() };
+    let e = env("rule", super::gap(Side::Primary, left));
+    found(&[Rule::SaysEnded], "nobody waits for a run that has ended", e);
+}
+
+#[test]
+fn what_went_forward_is_refused_once_a_failover_is_being_called_off() {
+    let left = Budget { delays: 1, turns: 1, ..Budget::default() };
+    found(&[Rule::Rotate], FENCED, one(disaster(), left));
+}
+
+#[test]
+fn a_release_sees_itself_that_log_shipping_runs() {
+    let left = Budget { delays: 1, turns: 1, disables: 1, ..Budget::default() };
+    let mut e = one(disaster(), left);
+    e.drains = false;
+    found(&[Rule::ReleaseLooks], PROTECTED, e);
+    let left = Budget { delays: 1, turns: 1, torn: 1, ..Budget::default() };
+    found(&[Rule::ReleaseLooks, Rule::Rotate], PROTECTED, one(disaster(), left));
 }

@@ -7,7 +7,7 @@ use pchat_planner::facts::*;
 use pchat_planner::journal::{Epoch, Run};
 use pchat_planner::lsn::{Lsn, Position};
 use pchat_planner::plan::Plan;
-use pchat_planner::pool::{LogSource, Pool};
+use pchat_planner::pool::{LogSource, Pool, Side};
 use uuid::Uuid;
 
 use super::common::{self, B, BM, P, PM, answers, fork, on, state_of, t, unknown, wall};
@@ -70,6 +70,7 @@ pub fn run(env: &Env, w: &World, i: usize) -> Run {
         ),
         first_look,
         over: e.over.clone(),
+        held: e.held.clone().filter(|_| env.has(Rule::LockIsLife)),
         approvals: e.approvals.clone(),
         asked: e.asked.clone(),
     }
@@ -90,16 +91,17 @@ fn peer(env: &Env, w: &World, i: usize, k: usize) -> InstanceFacts {
         db.mirroring = on(Role::Principal);
         db
     };
+    let name = [r"SQL-TP1\PCHAT", r"SQL-TP2\PCHAT"][k];
     let mut f = match w.peers[k] {
         Peer::Mirror if !env.has(Rule::MirrorSeen) => common::silent(0),
         Peer::Serves if !env.has(Rule::ServingSeen) => common::silent(0),
-        Peer::Serves => answers("SQL-TP", Some(online(common::database(DatabaseState::Online)))),
+        Peer::Serves => answers(name, Some(online(common::database(DatabaseState::Online)))),
         Peer::Mirror => {
             let mut db = common::database(DatabaseState::Restoring);
             db.mirroring = on(Role::Mirror);
-            answers("SQL-TP", Some(db))
+            answers(name, Some(db))
         }
-        Peer::Damaged => answers("SQL-TP", Some(common::database(DatabaseState::Suspect))),
+        Peer::Damaged => answers(name, Some(common::database(DatabaseState::Suspect))),
         Peer::Refuses | Peer::Dead | Peer::CutOff | Peer::MirrorCutOff => common::silent(0),
     };
     match &mut f.contact {
@@ -146,12 +148,16 @@ fn database(env: &Env, w: &World) -> Database {
     db
 }
 
-fn backup(env: &Env, w: &World) -> InstanceFacts {
+fn backup(env: &Env, w: &World, i: usize) -> InstanceFacts {
     let mut f = answers("SQL-KS1", Some(database(env, w)));
     f.at = now(w);
     let s = state_of(&mut f);
     s.clock = now(w);
     s.journal = w.journal.clone();
+    if let (false, Some(t)) = (env.has(Rule::Rotate), s.journal.transition.as_mut()) {
+        // As if turning needed no writing.
+        t.back = w.execs[i].declared == Side::Primary || w.peers.contains(&Peer::Serves);
+    }
     s.secondary = w.shipping.map(|sh| {
         let mut x = common::secondary();
         let run = |(tick, ok)| (time(tick), if ok { Ok(()) } else { Err("it failed".into()) });
@@ -166,6 +172,7 @@ fn backup(env: &Env, w: &World) -> InstanceFacts {
         x
     });
     let session = |id, host: &str| Session { id, host: host.into(), program: "x".into(), login: "x".into() };
+    s.holder = w.running.as_ref().filter(|_| env.has(Rule::LockIsLife)).map(|_| session(77, "executor"));
     if w.readers {
         s.sessions.push(session(70, "report"));
     }
@@ -232,7 +239,7 @@ pub fn facts(env: &Env, w: &World, i: usize) -> Facts {
         state_of(&mut mirror).database = Some(db);
     }
     Facts {
-        instances: [(P, peer(env, w, i, 0)), (PM, peer(env, w, i, 1)), (B, backup(env, w)), (BM, mirror)]
+        instances: [(P, peer(env, w, i, 0)), (PM, peer(env, w, i, 1)), (B, backup(env, w, i)), (BM, mirror)]
             .into(),
         backups: backups(env, w),
         shell: ShellFacts {

@@ -2,6 +2,7 @@
 //!
 //! LSNs are seconds of the story: a message stored at second 317 stands at LSN 317 of its fork.
 
+use jiff::Timestamp;
 use pchat_planner::facts::PoolState;
 use pchat_planner::journal::{Asked, Epoch, Journal};
 use pchat_planner::plan::{Action, StepId};
@@ -97,6 +98,10 @@ pub struct Exec {
     pub first_look: Option<Option<Epoch>>,
     /// Token of the life before this one, if that ended by itself.
     pub over: Option<Epoch>,
+    /// Whose token stood there when the lock was last seen held, and when.
+    pub held: Option<(Epoch, Timestamp)>,
+    /// It was suspended in the last tick, and renewed nothing.
+    pub slept: bool,
     pub approvals: Vec<String>,
     pub asked: Vec<Asked>,
     /// Tick of its start: silence counts from there.
@@ -114,6 +119,8 @@ pub struct Msg {
     pub silent: [u16; 2],
     pub step: StepId,
     pub action: Action,
+    /// Whether the transition was being called off when this was planned.
+    pub back: bool,
 }
 
 /// How often each misfortune may still happen.
@@ -135,6 +142,14 @@ pub struct Budget {
     pub hand: u8,
     pub shares: u8,
     pub job_runs: u8,
+    /// Actions that take their time, and hold the lock meanwhile.
+    pub longs: u8,
+    /// Ticks in which one executor is suspended.
+    pub sleeps: u8,
+    /// Looks into the middle of which a delayed request arrives.
+    pub torn: u8,
+    /// Log shipping's jobs are disabled by hand.
+    pub disables: u8,
 }
 
 /// What must never happen, noticed when it happens.
@@ -161,6 +176,12 @@ pub enum Bad {
     UsersKilled = 256,
     /// Recovered though a run had seen the silent side live, and nobody accepted that.
     LifeForgotten = 512,
+    /// An owner that lives was taken over from, by no new run and without an approval.
+    Displaced = 1024,
+    /// A failover was called off and nobody is left in charge, while log shipping's jobs are disabled.
+    Unprotected = 2048,
+    /// A request was sent though the lock was held.
+    IntoTheLock = 4096,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -189,6 +210,8 @@ pub struct World {
     pub source_declared: bool,
     pub execs: Vec<Exec>,
     pub net: Vec<Msg>,
+    /// The request that is being carried out, and holds the lock.
+    pub running: Option<Msg>,
     pub left: Budget,
     pub bad: u16,
 }

@@ -7,6 +7,9 @@
 //! nobody waits for it: a second executor must not queue a mutation behind a restore of 40 minutes. It belongs to
 //! `db_owner` of `master`, which only administrators are: under `public` any login could hold the pool up with it.
 //!
+//! A check refuses on NULL. No parameter may be NULL (what may be absent travels as an empty text), and what is compared with
+//! a column is worded so that only a true comparison passes: `IF a <> b` lets a NULL through.
+//!
 //! `RAISERROR` does not end a batch, so each is followed by RETURN; its arguments must be variables; names
 //! never stand in its format, where a `%` would count.
 
@@ -46,7 +49,7 @@ BEGIN
 /// Second half: not too late by the far end's own clock; and who owns the pool.
 pub const EXPIRY: &str = r"
 SET @now = SYSUTCDATETIME();
-IF @now > @not_after
+IF CASE WHEN @now <= @not_after THEN 1 ELSE 0 END = 0
 BEGIN SET @m = CONVERT(nvarchar(30), @now, 126); RAISERROR(N'PCHAT|EXPIRED|it is %s there', 16, 13, @m); RETURN; END;
 SELECT @held = CONVERT(nvarchar(3700), e.value) FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @owner;
 ";
@@ -54,32 +57,54 @@ SELECT @held = CONVERT(nvarchar(3700), e.value) FROM master.sys.extended_propert
 /// The owner's token is this run's. `@head` is how the property begins while it is.
 const OWNED: &str = r#"
 SET @head = N'{"epoch":"' + @epoch + N'",';
-IF @held IS NULL OR LEFT(@held, LEN(@head)) <> @head
+IF CASE WHEN LEFT(@held, LEN(@head)) = @head THEN 1 ELSE 0 END = 0
 BEGIN SET @m = LEFT(ISNULL(@held, N'nobody'), 300); RAISERROR(N'PCHAT|FENCED|%s', 16, 14, @m); RETURN; END;
 "#;
 
-/// The owner's token is what this run saw at its first look, or there was none and is none. Every case is
-/// said aloud: a comparison with NULL is neither true nor false, and an IF on it would let everybody in.
+/// The owner's token is what this run saw at its first look, or there was none (an empty text) and is none.
 const SWAPPABLE: &str = r#"
 SET @head = N'{"epoch":"' + @expected + N'",';
-IF (@expected IS NULL AND @held IS NOT NULL) OR (@expected IS NOT NULL AND (@held IS NULL OR LEFT(@held, LEN(@head)) <> @head))
+IF CASE WHEN @expected = N'' AND @held IS NULL THEN 1 WHEN @expected <> N'' AND LEFT(@held, LEN(@head)) = @head THEN 1 ELSE 0 END = 0
 BEGIN SET @m = LEFT(ISNULL(@held, N'nobody'), 300); RAISERROR(N'PCHAT|FENCED|%s', 16, 14, @m); RETURN; END;
 "#;
 
-/// Writes the owner with a fresh mark. After the state checks: a refusal changes nothing.
+/// Writes the owner with a fresh mark. After the state checks: a refusal changes nothing. A late request of a run that is over does
+/// not bring it to life again.
 pub const MARK: &str = r#"
-SET @mark = N'{"epoch":"' + @epoch + N'","executor":"' + @executor + N'","mark":"' + CONVERT(nvarchar(30), @now, 126) + N'Z"}';
+SET @mark = N'{"epoch":"' + @epoch + N'","executor":"' + @executor + N'","mark":"' + CONVERT(nvarchar(30), @now, 126)
+          + CASE WHEN @held LIKE N'%,"ended":true}' AND CHARINDEX(N'{"epoch":"' + @epoch + N'",', @held) = 1 THEN N'Z","ended":true}' ELSE N'Z"}' END;
 IF @held IS NULL EXEC master.sys.sp_addextendedproperty @name = @owner, @value = @mark;
 ELSE EXEC master.sys.sp_updateextendedproperty @name = @owner, @value = @mark;
 IF @@ERROR <> 0 RETURN;
 "#;
 
+/// What ends a batch that may have run for long: the mark is renewed when it is older than a sixth of the lapse. The lock, which
+/// told until now that its owner lives, is freed next.
+pub const REMARK: &str = r#"
+SET @now = SYSUTCDATETIME();
+IF SUBSTRING(@mark, CHARINDEX(N'","mark":"', @mark) + 10, 19) < CONVERT(nvarchar(19), DATEADD(SECOND, -20, @now), 126)
+BEGIN
+  SET @mark = N'{"epoch":"' + @epoch + N'","executor":"' + @executor + N'","mark":"' + CONVERT(nvarchar(30), @now, 126)
+            + CASE WHEN @mark LIKE N'%,"ended":true}' THEN N'Z","ended":true}' ELSE N'Z"}' END;
+  EXEC master.sys.sp_updateextendedproperty @name = @owner, @value = @mark;
+END;
+"#;
+
+/// Writes beside the mark that its run is over: whoever comes next need not wait for the mark to lapse.
+pub const ENDED: &str = r#"
+SET @mark = N'{"epoch":"' + @epoch + N'","executor":"' + @executor + N'","mark":"' + CONVERT(nvarchar(30), @now, 126) + N'Z","ended":true}';
+EXEC master.sys.sp_updateextendedproperty @name = @owner, @value = @mark;
+IF @@ERROR <> 0 RETURN;
+"#;
+
 /// The transition stands at the far end as it was when this was planned: a delayed batch must not put back an older text, and
-/// with it lose the recovery record. Before `MARK`, for a refusal changes nothing.
+/// with it lose the recovery record. Before `MARK`, for a refusal changes nothing. Without a text before it (an empty one), none of
+/// this transition may stand there.
 pub const OVER_THE_LAST: &str = r"
 DECLARE @was nvarchar(3700);
 SELECT @was = CONVERT(nvarchar(3700), e.value) FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @story;
-IF (@before IS NULL AND LEFT(@was, LEN(@same)) = @same) OR (@before IS NOT NULL AND (@was IS NULL OR LEFT(@was, LEN(@before)) <> @before))
+IF CASE WHEN @before = N'' AND (@was IS NULL OR LEFT(@was, LEN(@same)) <> @same) THEN 1
+        WHEN @before <> N'' AND LEFT(@was, LEN(@before)) = @before THEN 1 ELSE 0 END = 0
 BEGIN RAISERROR(N'PCHAT|STATE|the transition of %s was written meanwhile', 16, 15, @db); RETURN; END;
 ";
 
@@ -113,6 +138,18 @@ IF @state IS NULL OR NOT (@state = 1 OR (@state = 0 AND @standby = 1))
 BEGIN RAISERROR(N'PCHAT|STATE|%s is in state %d, neither RESTORING nor STANDBY', 16, 15, @db, @state); RETURN; END;
 ";
 
+/// The database does not serve: what brings log shipping back would go on restoring into a recovered one.
+pub const NOT_SERVING: &str = r"
+IF EXISTS (SELECT 1 FROM sys.databases AS d WHERE d.name = @db AND d.state = 0 AND ISNULL(d.is_in_standby, 0) = 0)
+BEGIN RAISERROR(N'PCHAT|STATE|%s is ONLINE', 16, 15, @db); RETURN; END;
+";
+
+/// The database serves: what is destroyed or closed next is of no use to a copy that waits for log.
+pub const SERVES: &str = r"
+IF NOT EXISTS (SELECT 1 FROM sys.databases AS d WHERE d.name = @db AND d.state = 0 AND d.is_in_standby = 0)
+BEGIN RAISERROR(N'PCHAT|STATE|%s is not ONLINE', 16, 15, @db); RETURN; END;
+";
+
 /// It is not part of a mirroring session.
 pub const NOT_MIRRORED: &str = r"
 IF EXISTS (SELECT 1 FROM sys.database_mirroring AS x WHERE x.database_id = DB_ID(@db) AND x.mirroring_guid IS NOT NULL)
@@ -130,18 +167,20 @@ IF @n IS NOT NULL BEGIN RAISERROR(N'PCHAT|BUSY|session %d restores or backs up %
 /// It stands exactly where the plan begins. In STANDBY `redo_start_lsn` is NULL (sys.master_files: only while
 /// RESTORING or RECOVERY_PENDING), and msdb's restore history tells; what is NULL there too is a refusal.
 pub const STANDS_AT: &str = r"
-DECLARE @lo numeric(25,0), @hi numeric(25,0), @forks int, @there binary(16);
+DECLARE @lo numeric(25,0), @hi numeric(25,0), @forks int, @there binary(16), @blank int;
+SET @blank = 0;
 IF @state = 1
   SELECT @lo = MIN(f.redo_start_lsn), @hi = MAX(f.redo_start_lsn), @forks = COUNT(DISTINCT f.redo_start_fork_guid),
-         @there = MIN(CONVERT(binary(16), f.redo_start_fork_guid))
+         @there = MIN(CONVERT(binary(16), f.redo_start_fork_guid)),
+         @blank = SUM(CASE WHEN f.redo_start_lsn IS NULL OR f.redo_start_fork_guid IS NULL THEN 1 ELSE 0 END)
     FROM sys.master_files AS f WHERE f.database_id = DB_ID(@db) AND f.type = 0 AND f.state IN (1, 3);
 ELSE
   SELECT TOP (1) @lo = b.last_lsn, @hi = b.last_lsn, @forks = 1, @there = CONVERT(binary(16), b.last_recovery_fork_guid)
     FROM msdb.dbo.restorehistory AS h JOIN msdb.dbo.backupset AS b ON b.backup_set_id = h.backup_set_id
    WHERE h.destination_database_name = @db AND h.restore_type IN (N'L', N'D', N'I') ORDER BY h.restore_history_id DESC;
 SET @m = ISNULL(CONVERT(nvarchar(40), @lo), N'an unknown LSN');
-IF @lo IS NULL OR @hi <> @lo OR @lo <> @redo BEGIN RAISERROR(N'PCHAT|LSN|%s stands at %s', 16, 16, @db, @m); RETURN; END;
-IF @forks <> 1 OR @there IS NULL OR @there <> CONVERT(binary(16), @fork) BEGIN RAISERROR(N'PCHAT|FORK|%s', 16, 26, @db); RETURN; END;
+IF CASE WHEN @blank = 0 AND @lo = @redo AND @hi = @redo THEN 1 ELSE 0 END = 0 BEGIN RAISERROR(N'PCHAT|LSN|%s stands at %s', 16, 16, @db, @m); RETURN; END;
+IF CASE WHEN @forks = 1 AND @there = CONVERT(binary(16), @fork) THEN 1 ELSE 0 END = 0 BEGIN RAISERROR(N'PCHAT|FORK|%s', 16, 26, @db); RETURN; END;
 ";
 
 /// Nobody knows where it stands: it is in STANDBY, and msdb remembers no restore of it, or not enough of the last one. Whatever
@@ -180,7 +219,7 @@ impl Warrant {
 
     /// A batch with the whole guard for the pool's owner. `parameters` adds the batch's own.
     pub fn guarded(&self, name: &'static str, parameters: impl FnOnce(Batch) -> Batch) -> Batch {
-        parameters(self.open(name)).then(LOCK).then(EXPIRY).then(OWNED)
+        parameters(self.open(name)).nothing_missing().then(LOCK).then(EXPIRY).then(OWNED)
     }
 
     /// As [`Warrant::guarded`], with `between` run under the lock, before the clock and the owner are read.
@@ -190,12 +229,12 @@ impl Warrant {
         parameters: impl FnOnce(Batch) -> Batch,
         between: &str,
     ) -> Batch {
-        parameters(self.open(name)).then(LOCK).then(between).then(EXPIRY).then(OWNED)
+        parameters(self.open(name)).nothing_missing().then(LOCK).then(between).then(EXPIRY).then(OWNED)
     }
 
     /// A batch of a run that need not own the pool.
     pub fn unowned(&self, name: &'static str, parameters: impl FnOnce(Batch) -> Batch) -> Batch {
-        parameters(self.open(name)).then(LOCK).then(EXPIRY)
+        parameters(self.open(name)).nothing_missing().then(LOCK).then(EXPIRY)
     }
 
     /// A batch that becomes the owner in place of `expected`.
@@ -205,8 +244,8 @@ impl Warrant {
         expected: Option<&Epoch>,
         parameters: impl FnOnce(Batch) -> Batch,
     ) -> Batch {
-        let batch = self.open(name).with("expected", "nvarchar(64)", expected.map(|e| e.0.as_str()));
-        parameters(batch).then(LOCK).then(EXPIRY).then(SWAPPABLE)
+        let batch = self.open(name).with("expected", "nvarchar(64)", expected.map_or("", |e| e.0.as_str()));
+        parameters(batch).nothing_missing().then(LOCK).then(EXPIRY).then(SWAPPABLE)
     }
 }
 
@@ -232,7 +271,7 @@ pub(super) fn with_transition(batch: Batch, text: &str) -> Batch {
     batch
         .with("transition", "nvarchar(3700)", Param::from(text))
         .with("same", "nvarchar(100)", same.as_str())
-        .with("before", "nvarchar(100)", before.as_deref())
+        .with("before", "nvarchar(100)", before.as_deref().unwrap_or_default())
 }
 
 /// How every text of the same transition begins, and how the one before this begins, if there must be one.
@@ -246,7 +285,7 @@ fn heads(text: &str) -> (String, Option<String>) {
 }
 
 /// A text as it stands between the quotes of a JSON string, cut to what a mark needs.
-fn json_text(text: &str) -> String {
+pub(super) fn json_text(text: &str) -> String {
     let short: String = text.chars().filter(|c| !c.is_control()).take(120).collect();
     let quoted = serde_json::Value::String(short).to_string();
     quoted[1..quoted.len() - 1].to_owned()

@@ -6,7 +6,9 @@
 use uuid::Uuid;
 
 use super::Batch;
-use super::guard::{MARK, OVER_THE_LAST, UNLOCK, WRITE_TRANSITION, Warrant, with_transition};
+use super::guard::{
+    MARK, NOT_SERVING, OVER_THE_LAST, SERVES, UNLOCK, WRITE_TRANSITION, Warrant, with_transition,
+};
 
 /// The secondary is still the one that was planned for, and its jobs serve no other database.
 const AS_PLANNED: &str = r"
@@ -35,7 +37,7 @@ SELECT j.job_id, j.enabled FROM msdb.dbo.sysjobs AS j WHERE j.job_id IN (@copy, 
 const RUNS: &str = "a.session_id = (SELECT MAX(x.session_id) FROM msdb.dbo.syssessions AS x) AND a.stop_execution_date IS NULL \
      AND (a.start_execution_date IS NOT NULL OR a.run_requested_date IS NOT NULL)";
 
-/// Writes the transition with its evidence, then disables (or, called off, enables) both jobs.
+/// Writes the transition with its evidence, then disables (or, called off and not recovered, enables) both jobs.
 pub fn set_jobs(warrant: &Warrant, secondary: Uuid, transition: &str, enabled: bool) -> Batch {
     let name = if enabled { "ResumeLogShipping" } else { "QuiesceLogShipping" };
     warrant
@@ -47,6 +49,7 @@ pub fn set_jobs(warrant: &Warrant, secondary: Uuid, transition: &str, enabled: b
             )
         })
         .then(AS_PLANNED)
+        .then(if enabled { NOT_SERVING } else { "" })
         .then(OVER_THE_LAST)
         .then(MARK)
         .then(WRITE_TRANSITION)
@@ -91,7 +94,7 @@ pub fn remove(
         .guarded("RemoveLogShipping", |b| {
             with_transition(b, transition)
                 .with("secondary", "uniqueidentifier", secondary)
-                .with("last_restored", "nvarchar(500)", last_restored)
+                .with("last_restored", "nvarchar(500)", last_restored.unwrap_or_default())
                 .with("down", "nvarchar(4000)", monitors_down)
                 .with("any_down", "int", i32::from(any_monitor_down))
         })
@@ -99,7 +102,7 @@ pub fn remove(
         .then(
             r"
 IF NOT EXISTS (SELECT 1 FROM msdb.dbo.log_shipping_secondary_databases AS d
-                WHERE d.secondary_database = @db AND d.secondary_id = @secondary AND ISNULL(d.last_restored_file, N'') = ISNULL(@last_restored, N''))
+                WHERE d.secondary_database = @db AND d.secondary_id = @secondary AND ISNULL(d.last_restored_file, N'') = @last_restored)
 BEGIN RAISERROR(N'PCHAT|EVIDENCE|log shipping of %s restored another file meanwhile', 16, 19, @db); RETURN; END;
 ",
         )
@@ -107,13 +110,14 @@ BEGIN RAISERROR(N'PCHAT|EVIDENCE|log shipping of %s restored another file meanwh
             "IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobactivity AS a WHERE a.job_id IN (@copy, @restore) AND {RUNS})\n\
              BEGIN RAISERROR(N'PCHAT|BUSY|a log-shipping job of %s is running', 16, 17, @db); RETURN; END;"
         ))
+        .then(SERVES)
         .then(OVER_THE_LAST)
         .then(MARK)
         .then(WRITE_TRANSITION)
         .then(
             r"
 SET @n = 0;
-IF @monitor <> @@SERVERNAME AND (@any_down = 1 OR CHARINDEX(N'|' + @monitor + N'|', @down) > 0) SET @n = 1;
+IF ISNULL(@monitor, N'') <> ISNULL(@@SERVERNAME, N'') AND (@any_down = 1 OR CHARINDEX(N'|' + @monitor + N'|', @down) > 0) SET @n = 1;
 IF @n = 1 EXEC @rc = master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = @db, @ignoreremotemonitor = 1;
 ELSE EXEC @rc = master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = @db;
 IF @@ERROR <> 0 RETURN;

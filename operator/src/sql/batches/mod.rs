@@ -80,6 +80,7 @@ impl From<Lsn> for Param {
 pub struct Batch {
     name: &'static str,
     declarations: String,
+    variables: Vec<String>,
     body: String,
     params: Vec<Param>,
     bounds: Bounds,
@@ -88,8 +89,8 @@ pub struct Batch {
 impl Batch {
     /// A batch without statements yet, whose answer holds little.
     pub fn new(name: &'static str) -> Self {
-        let (declarations, body, params) = (String::new(), String::new(), Vec::new());
-        Batch { name, declarations, body, params, bounds: Bounds::FEW }
+        let (declarations, body) = (String::new(), String::new());
+        Batch { name, declarations, variables: Vec::new(), body, params: Vec::new(), bounds: Bounds::FEW }
     }
 
     /// Expects an answer within these bounds.
@@ -111,6 +112,7 @@ impl Batch {
     /// Declares a variable with the value of a parameter. `kind` is its T-SQL type.
     pub fn with(mut self, variable: &str, kind: &str, value: impl Into<Param>) -> Self {
         self.params.push(value.into());
+        self.variables.push(variable.to_owned());
         let number = self.params.len();
         let set = match kind {
             // The styles and lengths are said aloud: a CONVERT without them guesses.
@@ -126,6 +128,26 @@ impl Batch {
     pub fn then(mut self, statements: &str) -> Self {
         self.body.push_str(statements.trim_matches('\n'));
         self.body.push('\n');
+        self
+    }
+
+    /// Refuses unless every parameter that was declared so far has a value. What may be absent travels as an empty text: a
+    /// comparison with NULL is neither true nor false, and lets everybody in somewhere.
+    pub(crate) fn nothing_missing(self) -> Self {
+        let missing: Vec<String> = self.variables.iter().map(|name| format!("@{name} IS NULL")).collect();
+        let check = format!(
+            "IF {}\nBEGIN RAISERROR(N'PCHAT|PARAMETER|', 16, 31); RETURN; END;",
+            missing.join(" OR ")
+        );
+        self.then(&check)
+    }
+
+    /// The same with NULL in place of one parameter: what a damaged request would bring.
+    #[must_use]
+    pub fn with_null(mut self, number: usize) -> Self {
+        if let Some(param) = self.params.get_mut(number) {
+            *param = Param::Text(None);
+        }
         self
     }
 

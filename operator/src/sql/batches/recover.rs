@@ -4,8 +4,8 @@ use pchat_planner::lsn::Position;
 use pchat_planner::pool::LogSource;
 
 use super::guard::{
-    MARK, NOT_BUSY, NOT_MIRRORED, OVER_THE_LAST, STANDS_AT, UNLOCK, WAITS_FOR_LOG, WRITE_TRANSITION, Warrant,
-    with_transition,
+    MARK, NOT_BUSY, NOT_MIRRORED, OVER_THE_LAST, REMARK, STANDS_AT, UNLOCK, WAITS_FOR_LOG, WRITE_TRANSITION,
+    Warrant, with_transition,
 };
 use super::sessions::END_SESSIONS;
 use super::{Batch, at_position};
@@ -19,14 +19,15 @@ INSERT INTO @shared (name, depth, is_file) EXEC master.sys.xp_dirtree @share, 1,
 INSERT INTO @copied (name, depth, is_file) EXEC master.sys.xp_dirtree @folder, 1, 1;
 ";
 
-/// Nothing is there that was not judged, whatever its name (but a copy on its way of a file that was), and the listing of the share works: an empty one proves nothing, and neither does
-/// the folder, where copies outlive the share.
+/// Nothing is there that was not judged, whatever its name (but a copy on its way of a file that was), and the listing of the share
+/// works: an empty one proves nothing, and neither does the folder, where copies outlive the share. `@must` is empty where no file has
+/// to be there.
 const NOTHING_NEW: &str = r"
-IF @must IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @shared AS t WHERE t.is_file = 1 AND t.name = @must)
+IF @must <> N'' AND NOT EXISTS (SELECT 1 FROM @shared AS t WHERE t.is_file = 1 AND t.name = @must)
 BEGIN SET @m = LEFT(@must, 300); RAISERROR(N'PCHAT|NOTLAST|the share no longer shows %s', 16, 25, @m); RETURN; END;
 SET @m = NULL;
 SELECT TOP (1) @m = LEFT(t.name, 300) FROM (SELECT name, is_file FROM @shared UNION ALL SELECT name, is_file FROM @copied) AS t
- WHERE t.is_file = 1 AND CHARINDEX(N'/' + t.name + N'/', @known) = 0
+ WHERE t.is_file = 1 AND ISNULL(CHARINDEX(N'/' + t.name + N'/', @known), 0) = 0
    AND NOT (t.name LIKE N'%.wrk' AND CHARINDEX(N'/' + LEFT(t.name, LEN(t.name) - 4) + N'.trn/', @known) > 0);
 IF @m IS NOT NULL BEGIN RAISERROR(N'PCHAT|NOTLAST|%s was not there when this was planned', 16, 25, @m); RETURN; END;
 ";
@@ -62,7 +63,7 @@ pub fn recover(
         b.with("share", "nvarchar(500)", source.share.as_str())
             .with("folder", "nvarchar(500)", source.folder.as_str())
             .with("known", "nvarchar(max)", list.as_str())
-            .with("must", "nvarchar(512)", must)
+            .with("must", "nvarchar(512)", must.unwrap_or_default())
     };
     let between = if source.is_some() { LIST_AGAIN } else { "" };
     let mut batch = warrant.guarded_after("RecoverDatabase", parameters, between);
@@ -83,6 +84,7 @@ pub fn recover(
         .then("END;")
         .then("RESTORE DATABASE @db WITH RECOVERY;\nIF @@ERROR <> 0 RETURN;")
         .then("SELECT d.state, d.is_in_standby, d.is_read_only, d.user_access FROM sys.databases AS d WHERE d.name = @db;")
+        .then(REMARK)
         .then(UNLOCK)
 }
 

@@ -6,7 +6,9 @@
 
 use pchat_planner::lsn::Position;
 
-use super::guard::{MARK, NOT_BUSY, NOT_MIRRORED, STANDS_AT, STANDS_NOWHERE, UNLOCK, WAITS_FOR_LOG, Warrant};
+use super::guard::{
+    MARK, NOT_BUSY, NOT_MIRRORED, REMARK, STANDS_AT, STANDS_NOWHERE, UNLOCK, WAITS_FOR_LOG, Warrant,
+};
 use super::sessions::END_SESSIONS;
 use super::{Batch, at_position};
 
@@ -42,7 +44,7 @@ pub fn apply(warrant: &Warrant, from: Position, files: &[(&str, u16)]) -> Batch 
     for k in 0..files.len() {
         batch = batch.then(&restore_one(k));
     }
-    batch.then(UNLOCK)
+    batch.then(REMARK).then(UNLOCK)
 }
 
 fn restore_one(k: usize) -> String {

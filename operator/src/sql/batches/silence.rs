@@ -11,7 +11,7 @@ const OVER_WHAT_WAS_SEEN: &str = r"
 DECLARE @silence nvarchar(255), @seen nvarchar(3700);
 SET @silence = @lock + N'/silence';
 SELECT @seen = CONVERT(nvarchar(3700), e.value) FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @silence;
-IF (@before IS NULL AND @seen IS NOT NULL) OR (@before IS NOT NULL AND (@seen IS NULL OR LEFT(@seen, LEN(@before)) <> @before))
+IF CASE WHEN @before = N'' AND @seen IS NULL THEN 1 WHEN @before <> N'' AND LEFT(@seen, LEN(@before)) = @before THEN 1 ELSE 0 END = 0
 BEGIN RAISERROR(N'PCHAT|STATE|what was seen of the other side of %s was written meanwhile', 16, 15, @db); RETURN; END;
 ";
 
@@ -34,7 +34,8 @@ pub fn note(warrant: &Warrant, note: &Note) -> Result<Batch, String> {
     let batch = |name, over: Option<&Silence>, text: &str, then: &str| {
         let before = over.map(head);
         let with = |b: Batch| {
-            b.with("before", "nvarchar(100)", before.as_deref()).with("text", "nvarchar(3700)", text)
+            let before = before.as_deref().unwrap_or_default();
+            b.with("before", "nvarchar(100)", before).with("text", "nvarchar(3700)", text)
         };
         warrant
             .unowned(name, with)

@@ -8,7 +8,7 @@ use super::Batch;
 use crate::sql::bounded::Bounds;
 
 /// First columns of the sets, in order.
-pub const SETS: [&str; 14] = [
+pub const SETS: [&str; 15] = [
     "server_name",
     "database_name",
     "mirroring_guid",
@@ -23,6 +23,7 @@ pub const SETS: [&str; 14] = [
     "property",
     "agent_sessions",
     "endpoint_name",
+    "lock_session",
 ];
 
 const STATE: &str = r"
@@ -34,11 +35,15 @@ SELECT @lock = N'persistentchat.io/' + d.name FROM sys.databases AS d WHERE d.da
 
 SELECT CONVERT(nvarchar(128), @@SERVERNAME) AS server_name, CONVERT(nvarchar(128), SERVERPROPERTY(N'ProductVersion')) AS version,
        CONVERT(nvarchar(30), @now, 126) AS now_utc, DATEDIFF(SECOND, GETUTCDATE(), GETDATE()) AS seconds_ahead,
-       IS_SRVROLEMEMBER(N'sysadmin') AS is_sysadmin, DB_NAME() AS context_name;
+       IS_SRVROLEMEMBER(N'sysadmin') AS is_sysadmin, DB_NAME() AS context_name,
+       CONVERT(nvarchar(128), SERVERPROPERTY(N'ServerName')) AS name_now, CONVERT(nvarchar(128), SERVERPROPERTY(N'MachineName')) AS machine_name,
+       CONVERT(nvarchar(128), SERVERPROPERTY(N'InstanceName')) AS instance_name,
+       CONVERT(nvarchar(128), SERVERPROPERTY(N'ComputerNamePhysicalNetBIOS')) AS physical_name,
+       (SELECT CONVERT(nvarchar(30), d.create_date, 126) FROM sys.databases AS d WHERE d.name = N'tempdb') AS started;
 
 SELECT d.name AS database_name, d.state, d.is_in_standby, d.is_read_only, d.user_access FROM sys.databases AS d WHERE d.database_id = @id;
 
-SELECT x.mirroring_guid, x.mirroring_role, x.mirroring_state, x.mirroring_partner_instance
+SELECT x.mirroring_guid, x.mirroring_role, x.mirroring_state, x.mirroring_partner_instance, x.mirroring_partner_name
   FROM sys.database_mirroring AS x WHERE x.database_id = @id AND x.mirroring_guid IS NOT NULL;
 
 SELECT COUNT(*) AS redo_files, COUNT(f.redo_start_lsn) AS redo_known, MIN(f.redo_start_lsn) AS redo_min, MAX(f.redo_start_lsn) AS redo_max,
@@ -89,6 +94,11 @@ SELECT (SELECT COUNT(*) FROM sys.sysprocesses AS a WHERE a.program_name LIKE N'S
 
 SELECT e.name AS endpoint_name, e.state AS endpoint_state, e.state_desc AS endpoint_state_desc, e.role AS endpoint_role
   FROM sys.database_mirroring_endpoints AS e;
+
+SELECT TOP (1) CONVERT(int, s.session_id) AS lock_session, s.host_name, s.program_name, s.login_name
+  FROM sys.dm_tran_locks AS l JOIN sys.dm_exec_sessions AS s ON s.session_id = l.request_session_id
+ WHERE l.resource_type = N'APPLICATION' AND l.resource_database_id = DB_ID(N'master') AND l.request_status = N'GRANT'
+   AND CHARINDEX(N':[' + LEFT(@lock, 32) + N']:', l.resource_description) > 0 AND s.session_id <> @@SPID ORDER BY s.session_id;
 ";
 
 /// Reads everything that the planner wants of an instance. SQL Server Agent is known by the sessions that it always has: the name of

@@ -98,7 +98,7 @@ const INTEGER: Ret = Ret::Is(Ty::Int);
 static TABLE: &[Function] = &[
     // Facts of the session. Functions without arguments take none: `params` is not looked at.
     f("@@SPID", (0, 0), &[], Ret::Is(Ty::SmallInt), false, |c, _| Ok(i64::from(c.facts().spid).into())),
-    f("@@SERVERNAME", (0, 0), &[], NAMED, false, |c, _| Ok(c.facts().server.as_str().into())),
+    f("@@SERVERNAME", (0, 0), &[], NAMED, false, |c, _| Ok(c.facts().server.clone().into())),
     f("@@SERVICENAME", (0, 0), &[], NAMED, false, |c, _| Ok(c.facts().service.as_str().into())),
     f("@@VERSION", (0, 0), &[], Ret::Is(Ty::NVarChar(300)), false, |c, _| {
         Ok(c.facts().version_text.as_str().into())

@@ -180,7 +180,7 @@ impl Host for Mini {
             host_name: "CLIENT".into(),
             program: "test".into(),
             database: self.database.clone(),
-            server: r"SQL-KS1\PCHAT".into(),
+            server: Some(r"SQL-KS1\PCHAT".into()),
             service: "PCHAT".into(),
             version_text: "Microsoft SQL Server".into(),
         }

@@ -16,11 +16,11 @@ mod tries;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pchat_planner::facts::{Fact, Facts};
+use pchat_planner::facts::{Fact, Facts, InstanceFacts};
 use pchat_planner::journal::Run;
 use pchat_planner::ownership::RENEW;
 use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
-use pchat_planner::pool::{Mode, Pool};
+use pchat_planner::pool::{InstanceId, Mode, Pool, Side};
 
 pub use self::backoff::Backoff;
 pub use self::identity::{Identity, default_executor, default_host};
@@ -112,8 +112,8 @@ pub struct Driver<'a, F> {
     last: Option<(Facts, Plan)>,
     /// Nothing is concluded from looks that are older than this.
     doubt: Option<Timestamp>,
-    /// When the mirror was first seen to be unhealthy in what now stands.
-    unhealthy: Option<Timestamp>,
+    /// The side whose two ends tell what does not fit, and when that was first seen.
+    uneven: Option<(Side, Timestamp)>,
     /// When a note was last written or tried, and whether a failure was told.
     noted: (Option<Timestamp>, bool),
     /// When the last log backups were applied, or the run began, until the files were looked at again: some may have grown since.
@@ -146,7 +146,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             staying: None,
             last: None,
             doubt: Some(begun),
-            unhealthy: None,
+            uneven: None,
             noted: (None, false),
             applied: Some(begun),
             turn: None,
@@ -236,7 +236,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     /// is never concluded from looks that are older than the run; nor is the other side dead by such looks when the database
     /// is recovered, or nothing left to apply by looks from before the last log backup was applied.
     fn doubted(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
-        if let Some(newer) = self.doubted_mirror(facts, next) {
+        if let Some(newer) = self.doubted_pair(facts, next) {
             return Some(newer);
         }
         let concludes = match next {
@@ -270,25 +270,25 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         older.then(|| Freshness { patient, ..Freshness::all_since(since) })
     }
 
-    /// The two ends of a session are read at different times: one that has just begun (by a request of another run that came late,
-    /// say) is not known yet at the end that was read first. So the mirror is read again before its session is told to be unhealthy.
-    fn doubted_mirror(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
-        match next {
-            Next::Blocked(stop) if stop.reason == Reason::MirrorUnavailable => {
-                let now = self.now();
-                let since = *self.unhealthy.get_or_insert(now);
-                let mut mirror =
-                    facts.instances.iter().filter(|(id, _)| id.side == HOME.side && **id != HOME);
-                let (_, seen) = mirror.next()?;
-                (seen.at < since).then_some(Freshness { mirror: Some(since), ..Freshness::LATEST })
-            }
+    /// The two ends of a side are read at different times, so that what has just changed at both may be known of one. A mirroring
+    /// session that has just begun is not known at the end that was read first; a side that has just come back is silent there.
+    /// So both are read again before the run stops over what they tell.
+    fn doubted_pair(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
+        let side = match next {
             // What is looked at meanwhile was asked for here.
-            Next::Wait { reason: Reason::Looking, .. } => None,
-            _ => {
-                self.unhealthy = None;
-                None
-            }
-        }
+            Next::Wait { reason: Reason::Looking, .. } => return None,
+            Next::Blocked(stop) if stop.reason == Reason::MirrorUnavailable => Some(HOME.side),
+            Next::Blocked(_) => half_silent(facts, HOME.side.other()),
+            _ => None,
+        };
+        self.uneven = self.uneven.filter(|(before, _)| Some(*before) == side);
+        let (side, since) = *self.uneven.get_or_insert((side?, (self.settings.clock)()));
+        let older = ends_of(facts, side).any(|(id, seen)| id != HOME && seen.at < since);
+        let newer = Some(since);
+        older.then(|| match side == HOME.side {
+            true => Freshness { mirror: newer, ..Freshness::LATEST },
+            false => Freshness { others: newer, ..Freshness::LATEST },
+        })
     }
 
     /// Recorded and told.
@@ -489,6 +489,18 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         }
         Outcome { ending, last: self.last, record: self.record, keeper: self.keeper }
     }
+}
+
+/// What was seen of the instances of a side.
+fn ends_of(facts: &Facts, side: Side) -> impl Iterator<Item = (InstanceId, &InstanceFacts)> {
+    facts.instances.iter().filter(move |(id, _)| id.side == side).map(|(id, seen)| (*id, seen))
+}
+
+/// `side`, where one of its ends answers and another does not.
+fn half_silent(facts: &Facts, side: Side) -> Option<Side> {
+    let answers = |(_, seen): (InstanceId, &InstanceFacts)| seen.state.value().is_some();
+    let any = ends_of(facts, side).any(answers);
+    (any && !ends_of(facts, side).all(answers)).then_some(side)
 }
 
 /// When a fact was looked at, if it was.

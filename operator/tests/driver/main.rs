@@ -3,6 +3,7 @@
 #[path = "../../planner/tests/common/mod.rs"]
 mod common;
 mod golden;
+mod pairs;
 mod status;
 mod world;
 

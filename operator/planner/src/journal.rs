@@ -78,7 +78,7 @@ pub struct Evidence {
 
 /// Written before the recovering RESTORE, so that a lost reply leaves a copy that can be vouched for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recovery {
     /// Where the log that was applied ends.
     pub lsn: Lsn,
@@ -117,7 +117,7 @@ impl Recovery {
 
 /// One change of the active side.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transition {
     /// Its identity; evidence and approvals belong to one transition.
     pub id: Uuid,
@@ -152,7 +152,7 @@ pub struct Transition {
 
 /// The set of hazards that an approval covered, short enough for the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Accepted {
     /// The recovery point that was shown, if it was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ mod tries;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pchat_planner::facts::{Fact, Facts, InstanceFacts};
+use pchat_planner::facts::{Contact, Database, Fact, Facts, InstanceFacts};
 use pchat_planner::journal::Run;
 use pchat_planner::ownership::RENEW;
 use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
@@ -112,7 +112,7 @@ pub struct Driver<'a, F> {
     last: Option<(Facts, Plan)>,
     /// Nothing is concluded from looks that are older than this.
     doubt: Option<Timestamp>,
-    /// The side whose two ends tell what does not fit, and when that was first seen.
+    /// The side that was told by halves, and when that was first seen.
     uneven: Option<(Side, Timestamp)>,
     /// When a note was last written or tried, and whether a failure was told.
     noted: (Option<Timestamp>, bool),
@@ -236,7 +236,7 @@ impl<'a, F: FarEnd> Driver<'a, F> {
     /// is never concluded from looks that are older than the run; nor is the other side dead by such looks when the database
     /// is recovered, or nothing left to apply by looks from before the last log backup was applied.
     fn doubted(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
-        if let Some(newer) = self.doubted_pair(facts, next) {
+        if let Some(newer) = self.doubted_side(facts, next) {
             return Some(newer);
         }
         let concludes = match next {
@@ -270,20 +270,22 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         older.then(|| Freshness { patient, ..Freshness::all_since(since) })
     }
 
-    /// The two ends of a side are read at different times, so that what has just changed at both may be known of one. A mirroring
-    /// session that has just begun is not known at the end that was read first; a side that has just come back is silent there.
-    /// So both are read again before the run stops over what they tell.
-    fn doubted_pair(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
+    /// A look takes its time, and the two ends of a side are looked at one after the other: what changes meanwhile is told by halves.
+    /// A mirroring session that has just begun is not known at the end that was read first; of a side that has just come back one end
+    /// answers, or its host and not yet its server. So such a side is looked at once more before the run stops over it.
+    fn doubted_side(&mut self, facts: &Facts, next: &Next) -> Option<Freshness> {
         let side = match next {
             // What is looked at meanwhile was asked for here.
             Next::Wait { reason: Reason::Looking, .. } => return None,
             Next::Blocked(stop) if stop.reason == Reason::MirrorUnavailable => Some(HOME.side),
-            Next::Blocked(_) => half_silent(facts, HOME.side.other()),
+            Next::Blocked(_) => Some(HOME.side.other()).filter(|side| told_by_halves(facts, *side)),
             _ => None,
         };
         self.uneven = self.uneven.filter(|(before, _)| Some(*before) == side);
         let (side, since) = *self.uneven.get_or_insert((side?, (self.settings.clock)()));
-        let older = ends_of(facts, side).any(|(id, seen)| id != HOME && seen.at < since);
+        let older = ends_of(facts, side)
+            .filter(|(id, seen)| *id != HOME && !matches!(seen.contact, Contact::Pending { .. }))
+            .any(|(_, seen)| seen.at < since);
         let newer = Some(since);
         older.then(|| match side == HOME.side {
             true => Freshness { mirror: newer, ..Freshness::LATEST },
@@ -496,11 +498,13 @@ fn ends_of(facts: &Facts, side: Side) -> impl Iterator<Item = (InstanceId, &Inst
     facts.instances.iter().filter(move |(id, _)| id.side == side).map(|(id, seen)| (*id, seen))
 }
 
-/// `side`, where one of its ends answers and another does not.
-fn half_silent(facts: &Facts, side: Side) -> Option<Side> {
-    let answers = |(_, seen): (InstanceId, &InstanceFacts)| seen.state.value().is_some();
-    let any = ends_of(facts, side).any(answers);
-    (any && !ends_of(facts, side).all(answers)).then_some(side)
+/// Neither a side that is silent nor one that serves.
+fn told_by_halves(facts: &Facts, side: Side) -> bool {
+    let serves = |(_, seen): (InstanceId, &InstanceFacts)| {
+        seen.state.value().and_then(|state| state.database.as_ref()).is_some_and(Database::serves)
+    };
+    let silent = |(_, seen): (InstanceId, &InstanceFacts)| matches!(seen.contact, Contact::Silent { .. });
+    !ends_of(facts, side).all(silent) && !ends_of(facts, side).any(serves)
 }
 
 /// When a fact was looked at, if it was.

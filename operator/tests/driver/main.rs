@@ -3,7 +3,7 @@
 #[path = "../../planner/tests/common/mod.rs"]
 mod common;
 mod golden;
-mod pairs;
+mod halves;
 mod status;
 mod world;
 

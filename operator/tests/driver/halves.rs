@@ -1,11 +1,11 @@
-//! The two ends of a side are read one after the other, and what changed between is known of one of them first.
+//! A look takes its time, and the two ends of a side are looked at one after the other: what changes meanwhile is told by halves.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress};
-use pchat_planner::facts::{DatabaseState, Facts, InstanceFacts, Role};
+use pchat_planner::facts::{Contact, DatabaseState, Facts, InstanceFacts, Role};
 use pchat_planner::plan::{Reason, StepId};
 use pchat_planner::pool::InstanceId;
 
@@ -84,6 +84,17 @@ async fn a_side_of_which_the_mirror_is_back_first_is_read_again_before_the_run_s
     let far = ReadFirst::new(world, P, silent(0), |demand| demand.others);
     let outcome = drive(&far, &far.world, Duration::ZERO).await;
     assert_eq!(reason(&outcome.ending), Some(Reason::MirrorHoldsCommits), "{:?}", outcome.ending);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_side_that_was_looked_at_while_it_came_back_is_looked_at_again_before_the_run_stops_over_it() {
+    let world = World::new(Case::disaster());
+    world.case().facts.instances.insert(P, answers("SQL-RED1", Some(database(DatabaseState::Online))));
+    let detail = "SQL Server Browser does not answer, but the host is alive".into();
+    let half = InstanceFacts { contact: Contact::Unusable { detail }, ..silent(0) };
+    let far = ReadFirst::new(world, P, half, |demand| demand.others);
+    let outcome = drive(&far, &far.world, Duration::ZERO).await;
+    assert_eq!(reason(&outcome.ending), Some(Reason::PlannedSwitchoverNeeded), "{:?}", outcome.ending);
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,13 +52,13 @@ async fn a_backup_instance_that_cannot_be_used_is_told_with_cause_and_remedy() {
                 "right" => {
                     trial.edit("username: 'pchat_operator'", "username: 'pchat_service'");
                     trial.edit("password: 'Sql-Pa55w.rd'", "password: 'Chat-Pa55w.rd'");
-                    let grant = "ALTER SERVER ROLE sysadmin ADD MEMBER [pchat_service]";
+                    let grant = "EXEC sp_addsrvrolemember N'pchat_service', N'sysadmin';";
                     let words = [
                         r"sql-ks1.contoso.com\PCHAT",
                         "login pchat_service",
                         "229",
                         grant,
-                        "Nothing was changed",
+                        "This run has changed nothing",
                     ];
                     refused(&trial, "RightsMissing", &words).await;
                 }

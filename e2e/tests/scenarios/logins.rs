@@ -22,7 +22,7 @@ async fn a_run_that_stays_at_a_wrong_password_has_sent_it_once_to_each_server() 
             error,
             "the next try is at",
             "A new run tries at once.",
-            "Nothing was changed",
+            "This run has changed nothing",
         ]);
         assert_eq!(refused(&trial, BACKUP).await, 1, "{error}");
         trial.converge(&[]).await.stopped("BackupUnreachable", exit::BLOCKED);

@@ -6,6 +6,7 @@
 
 mod access;
 mod backups;
+mod changed;
 mod cluster;
 mod common;
 mod crashes;
@@ -21,4 +22,6 @@ mod other_side;
 mod outside;
 mod prefixes;
 mod readiness;
+mod remedies;
 mod times;
+mod typist;

@@ -34,13 +34,25 @@ fn both(what: &str, output: &Output) -> String {
     plain(what, &output.stdout) + &plain(what, &output.stderr)
 }
 
-/// A document of values that hold nothing hidden.
+/// A document of values that hold nothing hidden, but for the line ends and the tab around what it says is to be typed.
 #[track_caller]
-fn visible(value: &Value) {
+fn visible(document: &Value) {
+    let mut typed = Vec::new();
+    texts(document, false, &mut |text, line| typed.extend(line.then(|| text.to_owned())));
+    texts(document, false, &mut |text, _| {
+        let lines =
+            typed.iter().fold(text.to_owned(), |text, line| text.replace(&format!("\n\t{line}"), "\n"));
+        let plain = if lines == text { lines } else { lines.replace('\n', "") };
+        assert!(!plain.chars().any(is_hidden), "{text:?}");
+    });
+}
+
+/// Shows each text of a document, and whether it is a line to be typed.
+fn texts(value: &Value, line: bool, show: &mut dyn FnMut(&str, bool)) {
     match value {
-        Value::String(text) => assert!(!text.chars().any(is_hidden), "{text:?}"),
-        Value::Array(items) => items.iter().for_each(visible),
-        Value::Object(fields) => fields.values().for_each(visible),
+        Value::String(text) => show(text, line),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, line, show)),
+        Value::Object(fields) => fields.iter().for_each(|(name, field)| texts(field, name == "lines", show)),
         _ => {}
     }
 }

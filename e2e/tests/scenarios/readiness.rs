@@ -117,7 +117,7 @@ async fn a_chat_server_that_the_topology_does_not_know_stops_before_the_database
     run.stopped("ChatServersUnknown", exit::APPROVAL).tells(&[
         "pc-ks9.contoso.com",
         "pc-ks1.contoso.com",
-        "was not recovered",
+        "is not recovered",
         "backup.chatServers",
     ]);
     assert_eq!(trial.database(BACKUP), "restoring");

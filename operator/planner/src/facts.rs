@@ -11,7 +11,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use uuid::Uuid;
 
-use crate::journal::Journal;
+use crate::journal::{Journal, Phase, Transition};
 use crate::lsn::{Fork, Lsn, Position};
 use crate::pool::InstanceId;
 
@@ -173,6 +173,17 @@ pub struct InstanceState {
     pub names: ServerNames,
     /// The session that holds the pool's lock, if one does: an action is being carried out by it.
     pub holder: Option<Session>,
+}
+
+impl InstanceState {
+    /// The transition that was called off and says that it disabled log shipping's jobs, with those that are disabled now.
+    pub fn disabled_by_us(&self) -> Option<(&Transition, Vec<&str>)> {
+        let closed = self.journal.transition.as_ref().filter(|t| t.phase == Phase::CalledOff)?;
+        let secondary = self.secondary.as_ref()?;
+        closed.evidence.as_ref().filter(|evidence| evidence.secondary_id == secondary.id)?;
+        let disabled = secondary.jobs().filter(|j| j.enabled == Some(false)).map(|j| j.name.as_str());
+        Some((closed, disabled.collect()))
+    }
 }
 
 /// What a server calls itself, each as far as it tells.

@@ -7,6 +7,7 @@
 //! Read [`policy`] beside the decision table of the documentation: it is the same table.
 
 mod actions;
+pub mod advice;
 pub mod chain;
 mod copy;
 pub mod facts;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::chain;
 use crate::facts::Backups;
 use crate::journal::{Life, Silence};
+use crate::other_side::OtherSide;
 use crate::times::{Start, Times, Told, there};
 use crate::words::{after, time, whole};
 
@@ -40,10 +41,12 @@ impl Watch<'_> {
         recorded.map_or(self.since, |r| r.min(self.since))
     }
 
-    /// The newest sign of life among these files.
-    pub fn sign(&self, backups: &Backups, database: &str) -> Option<Life> {
+    /// The newest sign of life among these files. What a fenced database of the other side wrote last is its tail, and none.
+    pub fn sign(&self, backups: &Backups, database: &str, other: &OtherSide) -> Option<Life> {
         let late = after(self.oldest(), LIFE_SLACK);
-        let signs = chain::sets(backups, database).into_iter().filter_map(|(name, set)| {
+        let sets = chain::sets(backups, database).into_iter();
+        let sets = sets.filter(|(_, set)| !other.wrote_its_tail(&set.server));
+        let signs = sets.filter_map(|(name, set)| {
             let told = Told::of(name, set);
             let known = self.recorded.map(|r| r.found.as_slice()).filter(|found| !found.is_empty());
             let new = known.map(|found| !found.iter().any(|(f, end)| *f == set.fork && set.last_lsn <= *end));

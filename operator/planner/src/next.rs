@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use crate::advice::{self, Advice};
 use crate::copy::{self, Copy};
 use crate::facts::{Contact, Database, Facts, InstanceState, PoolState};
 use crate::journal::{Phase, Run, Transition};
@@ -74,12 +75,20 @@ fn bare(direction: Direction, next: Next) -> Plan {
         direction,
         steps: Vec::new(),
         rule: rule(&next),
+        advice: advised(&next),
         next,
         loss: Loss { safe_source: "not judged".into(), end_source: "not judged".into(), ..Loss::default() },
         hazards: Vec::new(),
         digest: String::new(),
         note: None,
         warnings: Vec::new(),
+    }
+}
+
+fn advised(next: &Next) -> Vec<Advice> {
+    match next {
+        Next::Blocked(stop) => stop.advice.clone(),
+        _ => Vec::new(),
     }
 }
 
@@ -118,7 +127,12 @@ pub(crate) fn home<'a>(
             return Err(Box::new(looking::wait(pool, facts, now, None, None)));
         }
         Some((Contact::Denied { detail }, _)) => {
-            return blocked(stops::rights_missing(&here, login, Some(detail)));
+            return blocked(stops::rights_missing(
+                &here,
+                login,
+                Some(detail),
+                advice::grant_sysadmin(pool, facts),
+            ));
         }
         Some((Contact::Silent { detail, .. } | Contact::Unusable { detail }, _)) => detail.clone(),
         Some((Contact::Answers, state)) => state.why().unwrap_or_default().to_owned(),
@@ -129,7 +143,7 @@ pub(crate) fn home<'a>(
             None => return blocked(stops::backup_unreachable(&here, &why)),
         };
     if !state.sysadmin {
-        return blocked(stops::rights_missing(&here, login, None));
+        return blocked(stops::rights_missing(&here, login, None, advice::grant_sysadmin(pool, facts)));
     }
     if let Some(damage) = &state.journal_damage {
         return blocked(stops::journal_damaged(&here, &pool.database, damage));
@@ -173,7 +187,7 @@ impl Planner<'_> {
     /// to be called off as it should have been.
     fn left_disabled(&self) -> Option<Plan> {
         let e = &self.e;
-        let (closed, disabled) = telling::disabled_by_us(e)?;
+        let (closed, disabled) = e.state.disabled_by_us()?;
         if e.pool_state() == Some(PoolState::FailedOver) || disabled.is_empty() || e.copy != Copy::Restoring {
             return None;
         }
@@ -197,6 +211,8 @@ impl Planner<'_> {
         {
             step.state = state;
         }
+        let mut advice = advised(&next);
+        let warnings = self.warnings(direction, &mut advice);
         Plan {
             direction,
             steps,
@@ -206,11 +222,13 @@ impl Planner<'_> {
             hazards: e.hazards.iter().cloned().collect(),
             digest: e.digest.clone(),
             note: silence::note(e),
-            warnings: self.warnings(direction),
+            warnings,
+            advice,
         }
     }
 
-    fn warnings(&self, direction: Direction) -> Vec<(Reason, String)> {
+    /// What must be told beside `next`; what is to be typed because of it is added to `advice`.
+    fn warnings(&self, direction: Direction, advice: &mut Vec<Advice>) -> Vec<(Reason, String)> {
         let e = &self.e;
         let mut out = identity::notes(e.pool, e.facts);
         if let Some(Err(clash)) = identity::clash(e.pool, e.facts) {
@@ -222,6 +240,7 @@ impl Planner<'_> {
                     (row.decision, e.facts.shell.store_writable.value())
                 {
                     out.push((reason, stops::store_sentence(why)));
+                    advice.push(advice::move_management_store());
                 }
             }
             if let (Copy::Restoring, Some(s)) = (&e.copy, &e.state.secondary)
@@ -243,11 +262,13 @@ impl Planner<'_> {
             && let Some(id) = e.other.serves.filter(|id| !identity::same(e.facts, *id, BACKUP))
         {
             out.push((Reason::BothSidesOnline, stops::old_primary_returned(e, id)));
+            advice.extend(advice::fence_old_primary(e, id));
         }
         if e.copy.is_recovered()
             && let Servers::Late(missing) = e.servers()
         {
             out.push((Reason::WaitingForFarEnd, stops::servers_late(e, &missing)));
+            advice.push(advice::show_replication());
         }
         if matches!(direction, Direction::Steady(Side::Backup)) {
             if let Servers::Differ(now) = e.servers() {

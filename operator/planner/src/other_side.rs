@@ -44,6 +44,8 @@ pub(crate) struct OtherSide {
     pub quiet: bool,
     /// A partner was not looked at yet, which is no silence, however late the clock says it is.
     pub unseen: bool,
+    /// What the instances that are fenced call themselves: RESTORING (but for a mirror) or OFFLINE, which no accident brings back.
+    pub fenced: Vec<String>,
     /// When every partner had answered that it does not serve: nothing was stored after this.
     pub stopped_at: Option<Timestamp>,
     /// Start of the older of the two looks.
@@ -69,6 +71,11 @@ impl OtherSide {
         self.hazards.iter().any(|hazard| hazard.reason == Reason::PrimaryMayBeAlive)
     }
 
+    /// Whether a backup that this server wrote is no sign of life: what a fenced one wrote last is its tail.
+    pub fn wrote_its_tail(&self, server: &str) -> bool {
+        self.fenced.iter().any(|name| !name.is_empty() && name.eq_ignore_ascii_case(server))
+    }
+
     /// Judges the partners on `side`. A partner declared absent counts as silent.
     pub fn look(pool: &Pool, facts: &Facts, side: Side, now: Timestamp) -> Self {
         let mut it = OtherSide {
@@ -79,6 +86,7 @@ impl OtherSide {
             looks: u32::MAX,
             quiet: true,
             unseen: false,
+            fenced: Vec::new(),
             stopped_at: None,
             looked_at: now,
             seen: String::new(),
@@ -185,12 +193,18 @@ impl OtherSide {
             DatabaseState::Suspect | DatabaseState::RecoveryPending | DatabaseState::Emergency => {
                 seen.push(format!("{mgc} on {name} is {word}"));
                 let sentence = format!(
-                    "{mgc} on {name} is {word}: the end of its log may still be saved by BACKUP LOG ... WITH NO_TRUNCATE; \
-                     recovering the backup without it gives that up"
+                    "{mgc} on {name} is {word}: the end of its log may still be saved; recovering the backup without it gives that up"
                 );
                 self.hazard(Reason::PrimaryDamaged, id, sentence);
             }
-            _ => self.alive(id, format!("{name} answers, and {mgc} there is {word}"), seen),
+            // A principal that shows such a state is on its way to another one.
+            DatabaseState::Restoring | DatabaseState::Offline if db.mirroring.is_none() => {
+                seen.push(format!("{mgc} on {name} is {word}: it can't be written to"));
+                self.fenced.push(state.server_name.clone());
+            }
+            _ => {
+                self.alive(id, format!("{name} answers, and {mgc} there is {word}"), seen);
+            }
         }
         !matches!(db.state, DatabaseState::Recovering | DatabaseState::Unknown)
     }

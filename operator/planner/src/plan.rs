@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::advice::Advice;
 use crate::facts::PoolState;
 use crate::journal::{Epoch, Note, Transition};
 use crate::lsn::{Lsn, Position};
@@ -346,6 +347,8 @@ pub struct Stop {
     pub remedy: String,
     /// The digest to approve, where an approval resolves it.
     pub digest: Option<String>,
+    /// What the remedy says is to be typed.
+    pub advice: Vec<Advice>,
 }
 
 /// Exactly one thing comes next.
@@ -445,6 +448,8 @@ pub struct Plan {
     pub note: Option<Note>,
     /// Rules that do not stop but must be told: reason, sentence with remedy.
     pub warnings: Vec<(Reason, String)>,
+    /// What `next` and the warnings say is to be typed.
+    pub advice: Vec<Advice>,
     /// The rule or row that decided `next`.
     pub rule: Reason,
 }

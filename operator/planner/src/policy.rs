@@ -203,7 +203,7 @@ impl<'a> Evidence<'a> {
         let recorded = silence::standing(state).filter(|_| other.stopped_at.is_none() && !other.unseen);
         let sign = backups.filter(|_| other.serves.is_none()).and_then(|b| {
             let since = other.silent_since?;
-            life::Watch { times: &times, recorded, since, ahead, now }.sign(b, &db.name)
+            life::Watch { times: &times, recorded, since, ahead, now }.sign(b, &db.name, &other)
         });
         let kept = recorded.filter(|_| other.serves.is_none()).and_then(|r| r.signs.last());
         let living = match (&sign, kept) {

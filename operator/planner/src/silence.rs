@@ -69,11 +69,3 @@ pub(crate) fn note(e: &Evidence) -> Option<Note> {
     });
     worth.then(|| Note::Keep { over: there_now.cloned(), silence })
 }
-
-/// Whether something is kept, or will be before this run waits or ends.
-pub(crate) fn is_kept(e: &Evidence) -> bool {
-    match note(e) {
-        Some(note) => matches!(note, Note::Keep { .. }),
-        None => e.state.journal.silence.is_some(),
-    }
-}

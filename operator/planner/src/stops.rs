@@ -1,8 +1,10 @@
-//! The words of stops, waits and warnings: what stopped it, what has and has not been changed, what to do.
+//! The words of stops, waits and warnings: what stopped it, and what to do.
 //!
-//! Sentences name host\instance, object, number and time. Nothing here decides anything.
+//! Sentences name host\instance, object, number and time. What a run has and has not changed is told by the report alone, from what was
+//! observed. Nothing here decides anything.
 
-use crate::facts::{Backups, Contact, Job, RunningRestore, Session};
+use crate::advice::{self, Advice, remedy};
+use crate::facts::{Backups, Contact, Job, PoolState, RunningRestore, Session};
 use crate::journal::{Owner, Transition};
 use crate::next::{BACKUP, BACKUP_MIRROR};
 use crate::ownership::sign_of_life;
@@ -12,7 +14,18 @@ use crate::pool::InstanceId;
 use crate::words::{instance, time};
 
 pub(crate) fn stop(reason: Reason, step: Option<StepId>, message: String, remedy: String) -> Stop {
-    Stop { reason, step, message, remedy, digest: None }
+    Stop { reason, step, message, remedy, digest: None, advice: Vec::new() }
+}
+
+/// A stop whose remedy is something to be typed: what to do, the lines, what follows.
+fn advised(
+    reason: Reason,
+    step: Option<StepId>,
+    message: String,
+    (before, advice, after): (&str, Vec<Advice>, &str),
+) -> Stop {
+    let remedy = remedy(before, &advice, after);
+    Stop { advice, ..stop(reason, step, message, remedy) }
 }
 
 pub(crate) fn backup_unreachable(here: &str, why: &str) -> Stop {
@@ -23,14 +36,12 @@ pub(crate) fn backup_unreachable(here: &str, why: &str) -> Stop {
             "{here}, the side that the pool would live on, can't be asked: {}.",
             why.trim_end_matches('.')
         ),
-        format!(
-            "Make {here} reachable and its login work; the run goes on by itself. Nothing was changed by this look."
-        ),
+        format!("Make {here} reachable and its login work; the run goes on by itself."),
     )
 }
 
 /// `denied`: what the server did not let the login see; nothing, if only the role is missing.
-pub(crate) fn rights_missing(here: &str, login: &str, denied: Option<&str>) -> Stop {
+pub(crate) fn rights_missing(here: &str, login: &str, denied: Option<&str>, grants: Vec<Advice>) -> Stop {
     let message = match denied {
         Some(what) => format!(
             "{here}, the side that the pool would live on, does not tell login {login} its state: {}.",
@@ -40,27 +51,27 @@ pub(crate) fn rights_missing(here: &str, login: &str, denied: Option<&str>) -> S
             "Login {login} is not a member of sysadmin on {here}, the side that the pool would live on."
         ),
     };
-    stop(
+    advised(
         Reason::RightsMissing,
         None,
         message,
-        format!(
-            "Log shipping's procedures, jobs and RESTORE need a member of sysadmin. On {here}: ALTER SERVER ROLE sysadmin ADD MEMBER \
-             {} (2008 R2: EXEC sp_addsrvrolemember {}, N'sysadmin'). The run goes on by itself. Nothing was changed by this look.",
-            bracketed(login),
-            quoted(login)
+        (
+            "Log shipping's procedures, jobs and RESTORE need a member of sysadmin.",
+            grants,
+            "The run goes on by itself.",
         ),
     )
 }
 
 pub(crate) fn journal_damaged(here: &str, database: &str, damage: &str) -> Stop {
-    stop(
+    advised(
         Reason::JournalDamaged,
         None,
         format!("The journal of {database} in master on {here} can't be understood: {damage}."),
-        format!(
-            "Look at it with SELECT name, value FROM master.sys.extended_properties WHERE name LIKE 'persistentchat.io/%'; if no \
-             other operator works on {database}, remove the damaged property with sp_dropextendedproperty. The run goes on by itself."
+        (
+            &format!("Look at it; if no other operator works on {database}, remove it."),
+            vec![advice::remove_journal(here, database)],
+            "The run goes on by itself.",
         ),
     )
 }
@@ -78,14 +89,25 @@ pub(crate) fn database_missing(here: &str, database: &str) -> Stop {
 
 pub(crate) fn database_unusable(e: &Evidence, why: &str) -> Stop {
     let here = instance(e.pool, BACKUP);
-    stop(
+    let db = &e.db.name;
+    let advice = advice::mend_copy(e);
+    let before = match (advice.is_empty(), e.db.mirroring.is_some()) {
+        (false, _) => format!("Bring {db} there back."),
+        (true, true) => format!(
+            "If {} serves, let it, and leave the session as it is: this version goes on only from {here}. If it does not, make it \
+             answer first.",
+            instance(e.pool, BACKUP_MIRROR)
+        ),
+        (true, false) => format!(
+            "Bring {db} there back to RESTORING (or ONLINE, read-write, if it was recovered already); the error log of {here} says \
+             what happened to it."
+        ),
+    };
+    advised(
         Reason::DatabaseUnusable,
         Some(StepId::RecoverDatabase),
-        format!("{} on {here} {why}.", e.db.name),
-        format!(
-            "Bring {} there back to RESTORING (or ONLINE, read-write, if it was recovered already); the run goes on by itself.",
-            e.db.name
-        ),
+        format!("{db} on {here} {why}."),
+        (&before, advice, "The run goes on by itself."),
     )
 }
 
@@ -207,38 +229,39 @@ pub(crate) fn shell(e: &Evidence, step: StepId) -> Stop {
         _ => "it did not tell".into(),
     };
     let why = why.trim_end_matches('.');
-    let done = if e.copy.is_recovered() {
-        format!(" {} is recovered and stays so.", e.db.name)
-    } else {
-        String::new()
-    };
-    stop(
+    advised(
         Reason::ManagementShellUnavailable,
         Some(step),
-        format!("The management shell can't be asked about pool {}: {why}.{done}", e.pool.fqdn),
-        format!(
-            "Make it reachable, or point managementShell.uri at another Front End; the run goes on by itself. By hand, on a Front End: \
-             Set-CsPersistentChatState -Identity \"service:{}\" -PoolState FailedOver",
-            e.pool.fqdn
+        format!("The management shell can't be asked about pool {}: {why}.", e.pool.fqdn),
+        (
+            "Make it reachable, or point managementShell.uri at another Front End.",
+            advice::set_pool_state(e),
+            "The run goes on by itself.",
         ),
     )
 }
 
+const STORE_PLACE: &str =
+    "STORE-BACKUP stands for the SQL Server of the store's backup, which only the topology names.";
+
 pub(crate) fn store_sentence(why: &str) -> String {
-    format!(
-        "The Central Management Store can't be written ({why}): the database is recovered, then the pool can't be told. Move it first: \
-         Invoke-CsManagementServerFailover -BackupSqlServerFqdn <its backup> -Force"
+    remedy(
+        &format!(
+            "The Central Management Store can't be written ({why}): the database would be recovered, and then the pool could not be \
+             told. Move it first."
+        ),
+        &[advice::move_management_store()],
+        STORE_PLACE,
     )
 }
 
 pub(crate) fn store(step: StepId, why: &str) -> Stop {
-    stop(
+    let why = why.trim_end_matches('.');
+    advised(
         Reason::CentralManagementUnavailable,
         Some(step),
-        format!("The Central Management Store can't be written: {why}. The database part is done."),
-        "Move it: Invoke-CsManagementServerFailover -BackupSqlServerFqdn <its backup> -Force, on a Front End of the surviving site; \
-         the run goes on by itself."
-            .into(),
+        format!("The Central Management Store can't be written: {why}."),
+        ("Move it; the run goes on by itself.", vec![advice::move_management_store()], STORE_PLACE),
     )
 }
 
@@ -261,15 +284,20 @@ pub(crate) fn mirror_share_needed(e: &Evidence) -> Stop {
 }
 
 pub(crate) fn mirror_unavailable(e: &Evidence, why: &str) -> Stop {
-    stop(
+    let resume = advice::resume_mirroring(e);
+    let grant = advice::grant_sysadmin(e.pool, e.facts);
+    let mirror = instance(e.pool, BACKUP_MIRROR);
+    let (before, advice) = match (resume.is_empty(), grant.is_empty()) {
+        (false, _) => (format!("See why the session to {mirror} was suspended, then let it go on."), resume),
+        (true, false) => (format!("Give the login its rights on {mirror}."), grant),
+        (true, true) => (format!("Bring {mirror} back."), Vec::new()),
+    };
+    let why = why.trim_end_matches('.');
+    advised(
         Reason::MirrorUnavailable,
         Some(StepId::EstablishMirror),
         format!("{} on {} serves, and is not mirrored: {why}.", e.db.name, instance(e.pool, BACKUP)),
-        format!(
-            "Bring {} back; a suspended session goes on with ALTER DATABASE {} SET PARTNER RESUME. The run goes on by itself.",
-            instance(e.pool, BACKUP_MIRROR),
-            bracketed(&e.db.name)
-        ),
+        (&before, advice, "The run goes on by itself."),
     )
 }
 
@@ -310,21 +338,36 @@ pub(crate) fn recovering(e: &Evidence) -> String {
 }
 
 pub(crate) fn old_primary_returned(e: &Evidence, id: InstanceId) -> String {
-    format!(
-        "{0} on {1} is ONLINE again beside {0} on {2}, which the pool uses. Keep users away from it: disable its log backup job, and take it \
-         out of service with ALTER DATABASE {3} SET OFFLINE WITH ROLLBACK IMMEDIATE (reversible).",
-        e.db.name,
-        instance(e.pool, id),
-        instance(e.pool, BACKUP),
-        bracketed(&e.db.name)
-    )
+    let (db, there, here) = (&e.db.name, instance(e.pool, id), instance(e.pool, BACKUP));
+    let advice = advice::fence_old_primary(e, id);
+    let both = format!("{db} on {there} is ONLINE again beside {db} on {here}");
+    match (advice.is_empty(), e.pool_state()) {
+        (false, _) => remedy(
+            &format!("{both}, which the pool uses. Keep users away from it and take it out of service."),
+            &advice,
+            "That is reversible.",
+        ),
+        (true, Some(PoolState::FailedOver)) => format!(
+            "{both}, which the pool uses. Find out first whether {there} is the same server as {here} under another name."
+        ),
+        (true, Some(PoolState::Normal)) => format!(
+            "{both}, and the pool's state is still Normal: its chat servers may use {there}. Leave it until the pool is FailedOver."
+        ),
+        (true, None) => format!(
+            "{both}, and which of them the pool uses is not known. Leave both as they are until the management shell tells."
+        ),
+    }
 }
 
 pub(crate) fn servers_late(e: &Evidence, missing: &str) -> String {
-    format!(
-        "The active servers of pool {} are set, but {missing}. Check the Persistent Chat service on them, and \
-         Get-CsManagementStoreReplicationStatus.",
-        e.pool.fqdn
+    remedy(
+        &format!(
+            "The active servers of pool {} are set, but {missing}. Check the Persistent Chat service on them, and how far the store \
+             is replicated.",
+            e.pool.fqdn
+        ),
+        &[advice::show_replication()],
+        "The pool's state and list stand.",
     )
 }
 

@@ -2,16 +2,17 @@
 //!
 //! Decides nothing.
 
-use crate::journal::{Phase, Transition};
+use crate::advice::{self, Advice};
+use crate::facts::{Contact, DatabaseState};
 use crate::looking;
 use crate::next::BACKUP;
 use crate::other_side::least_looks;
 use crate::ownership::Ownership;
 use crate::plan::{Reason, Step, StepId, StepState, Stop};
 use crate::policy::{Decision, Evidence, Row};
+use crate::pool::{InstanceId, Partner, Side};
 use crate::readiness;
-use crate::silence;
-use crate::stops::{bracketed, stop};
+use crate::stops::stop;
 use crate::words::{base_name, count, duration, instance, list, time};
 
 /// The words of a row that waits.
@@ -63,38 +64,11 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
     {
         message.push_str(&format!(" Everything up to and with {} was applied.", base_name(&last.file)));
     }
-    message.push_str(&standing(e));
-    let mut remedy = match reason {
-        Reason::PlannedSwitchoverNeeded => {
-            "Moving a pool whose side serves is a planned switchover, which this version does not carry out: set activeDatabase back to \
-             primary, or stop the other side for good first."
-                .into()
-        }
-        Reason::MirrorHoldsCommits => {
-            "Fail over to that mirror within its own site first (Invoke-CsDatabaseFailover): it loses nothing.".to_owned()
-        }
-        Reason::PrimaryDamaged => format!(
-            "Save the end of its log there: BACKUP LOG {} TO DISK = '<share>\\tail.trn' WITH NO_TRUNCATE, NORECOVERY; the run applies it.",
-            bracketed(db)
-        ),
-        Reason::PrimaryMayBeAlive => "Fix the access, so that its state can be read, or switch it off for good.".into(),
-        Reason::StaleCopySuspected =>
-            "If it is an old copy, take it away and initialise log shipping again. If log shipping was removed by hand, declare share and \
-             folder under logShipping, so that the files can tell."
-            .into(),
-        Reason::BothSidesOnline => "Decide which side goes on, and take the other OFFLINE.".into(),
-        Reason::LogChainGap => "If you can find the missing backup, put it on the share: the run goes on by itself.".into(),
-        Reason::BackupDamaged => "If there is another copy of that file, put it in its place on the share: the run goes on by itself.".into(),
-        Reason::ForkAmbiguous => "Find out which of the old side's instances served last.".into(),
-        Reason::BackupsUnknown => unread_remedy(e),
-        Reason::LogShippingSourceUnknown => "Declare logShipping.share and logShipping.folder; the run goes on by itself.".into(),
-        Reason::DatabaseUnusable => format!(
-            "If you know of a log backup that is missing, put it on the share: it is tried. By hand: RESTORE DATABASE {} WITH NORECOVERY on {here}.",
-            bracketed(db)
-        ),
-        Reason::LossAboveLimit => "Nothing brings back what was not shipped.".into(),
-        _ => readiness::remedy(e.pool, reason).unwrap_or_default(),
-    };
+    if e.copy.is_online() {
+        message.push_str(&format!(" The pool does not use {db} on {here} yet."));
+    }
+    let (before, advice, after) = what_to_do(e, reason);
+    let mut remedy = advice::remedy(&before, &advice, &after);
     if approvable {
         let others: Vec<&str> =
             e.hazards.iter().filter(|h| h.reason != reason).map(|h| h.sentence.as_str()).collect();
@@ -121,7 +95,111 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
         }
     }
     debug_assert!(!row.evidence.is_empty());
-    Stop { digest: approvable.then(|| e.digest.clone()), ..stop(reason, step, message, remedy) }
+    Stop { digest: approvable.then(|| e.digest.clone()), advice, ..stop(reason, step, message, remedy) }
+}
+
+/// What a person does about a row that stops: first, the lines to be typed, and what follows.
+fn what_to_do(e: &Evidence, reason: Reason) -> (String, Vec<Advice>, String) {
+    let plain = |text: &str| (text.to_owned(), Vec::new(), String::new());
+    match reason {
+        Reason::PlannedSwitchoverNeeded => plain(
+            "Moving a pool whose side serves is a planned switchover, which this version does not carry out: set activeDatabase back to \
+             primary, or stop the other side for good first.",
+        ),
+        Reason::MirrorHoldsCommits => (
+            "Let that mirror take over within its own site: it keeps everything that it holds.".into(),
+            advice::fail_over_within_site(e),
+            "When it serves, set activeDatabase back to primary.".into(),
+        ),
+        Reason::PrimaryDamaged => save_tail(e),
+        Reason::PrimaryMayBeAlive => (reach(e), Vec::new(), String::new()),
+        Reason::StaleCopySuspected => plain(
+            "If it is an old copy, take it away and initialise log shipping again. If log shipping was removed by hand, declare share and \
+             folder under logShipping, so that the files can tell.",
+        ),
+        Reason::BothSidesOnline => {
+            let there = e.other.serves.map(|id| instance(e.pool, id)).unwrap_or_default();
+            (
+                format!(
+                    "The pool's state is Normal: {there} is the side that it uses. If that is to stay so, set activeDatabase back to \
+                     primary and initialise log shipping again. If not, take its chat servers and {there} out of service first."
+                ),
+                Vec::new(),
+                String::new(),
+            )
+        }
+        Reason::LogChainGap => {
+            plain("If you can find the missing backup, put it on the share: the run goes on by itself.")
+        }
+        Reason::ForkAmbiguous => plain("Find out which of the old side's instances served last."),
+        Reason::BackupDamaged => plain(
+            "If there is another copy of that file, put it in its place on the share: the run goes on by itself.",
+        ),
+        Reason::DatabaseUnusable => {
+            plain("If you know of a log backup that is missing, put it on the share: it is tried.")
+        }
+        Reason::BackupsUnknown => plain(&unread_remedy(e)),
+        Reason::LogShippingSourceUnknown => {
+            plain("Declare logShipping.share and logShipping.folder; the run goes on by itself.")
+        }
+        Reason::LossAboveLimit => plain("Nothing brings back what was not shipped."),
+        _ => (readiness::remedy(e.pool, reason).unwrap_or_default(), Vec::new(), String::new()),
+    }
+}
+
+fn save_tail(e: &Evidence) -> (String, Vec<Advice>, String) {
+    let advice = advice::save_tail(e);
+    if advice.is_empty() {
+        let text = "Save the end of its log: bring the database out of EMERGENCY, in which no backup is allowed, and declare share and folder \
+                    under logShipping if log shipping is gone.";
+        return (text.into(), advice, String::new());
+    }
+    let mirrored = advice.iter().any(|a| a.lines.len() > 1);
+    let unmirrored = if mirrored { " Error 1416 only says that it is not mirrored any more." } else { "" };
+    let after = format!(
+        "That fences it too; the run finds the file on the share, applies it and goes on by itself.{unmirrored}"
+    );
+    ("Save the end of its log.".into(), advice, after)
+}
+
+/// What ends the doubt about each instance that may be alive.
+fn reach(e: &Evidence) -> String {
+    let mut parts = Vec::new();
+    for partner in [Partner::Database, Partner::Mirror] {
+        let id = InstanceId::new(Side::Primary, partner);
+        let (Some(_), Some(found)) = (e.pool.instance(id), e.facts.instances.get(&id)) else { continue };
+        let name = instance(e.pool, id);
+        let db = found.state.value().map(|s| s.database.as_ref());
+        parts.push(match (&found.contact, db) {
+            (Contact::Silent { .. } | Contact::Pending { .. }, _) => continue,
+            (Contact::Answers, Some(Some(db))) if db.state == DatabaseState::Recovering => {
+                format!("Wait until {name} has recovered {}, or switch it off for good.", db.name)
+            }
+            (Contact::Answers, Some(Some(db))) if db.mirroring.is_some() => {
+                format!("Find the principal that {name} is connected to.")
+            }
+            (Contact::Answers, Some(Some(db))) if db.in_standby() => {
+                format!("Take {} on {name} OFFLINE, or switch it off for good.", db.name)
+            }
+            (Contact::Answers, Some(Some(_))) => continue,
+            (Contact::Answers, Some(None)) => {
+                format!(
+                    "Let the login see {} on {name}, if it is there, or switch it off for good.",
+                    e.pool.database
+                )
+            }
+            _ => {
+                format!("Fix the access to {name}, so that its state can be read, or switch it off for good.")
+            }
+        });
+    }
+    if e.life_after_silence || parts.is_empty() {
+        parts.push(
+            "See that no SQL Server of the other side serves users any more: switch them off for good."
+                .into(),
+        );
+    }
+    parts.join(" ")
 }
 
 /// Torn files are not made readable by any right.
@@ -139,56 +217,6 @@ fn unread_remedy(e: &Evidence) -> String {
             .into(),
         _ => format!("{readable}: the run goes on by itself."),
     }
-}
-
-/// What is changed and what is not, as it is seen: never concluded from what should have been done.
-fn standing(e: &Evidence) -> String {
-    let (here, db) = (instance(e.pool, BACKUP), &e.db.name);
-    if e.copy.is_online() {
-        return format!(" The pool does not use {db} on {here} yet.");
-    }
-    let shipping = match &e.state.secondary {
-        None => "log shipping is gone".to_owned(),
-        Some(s) => {
-            let disabled: Vec<&str> =
-                s.jobs().filter(|j| j.enabled == Some(false)).map(|j| j.name.as_str()).collect();
-            match (disabled.as_slice(), s.jobs().count()) {
-                ([], _) => "log shipping's jobs are enabled".into(),
-                (off, all) if off.len() == all => "log shipping is quiesced".into(),
-                (off, _) => format!("job {} is disabled", off.join(", ")),
-            }
-        }
-    };
-    match (e.open, disabled_by_us(e)) {
-        (Some(_), _) => format!(" {db} on {here} was not recovered; {shipping}."),
-        (None, Some((closed, disabled))) if !disabled.is_empty() => format!(
-            " {db} on {here} was not recovered. {} still disabled by transition {}, which was called off: with activeDatabase at primary \
-             the next run enables what it disabled.",
-            match disabled.as_slice() {
-                [one] => format!("Job {one} is"),
-                more => format!("Jobs {} are", more.join(" and ")),
-            },
-            closed.id
-        ),
-        (None, _) if e.state.journal.transition.as_ref().is_some_and(|t| t.phase == Phase::CalledOff) => {
-            format!(
-                " The failover that was begun was called off: {db} on {here} was not recovered; {shipping}."
-            )
-        }
-        (None, _) if silence::is_kept(e) => {
-            format!(" Nothing was changed; what was seen of the silence is kept in master on {here}.")
-        }
-        (None, _) => " Nothing was changed.".into(),
-    }
-}
-
-/// The transition that was called off and says that it disabled log shipping's jobs, with those that are disabled now.
-pub(crate) fn disabled_by_us<'a>(e: &Evidence<'a>) -> Option<(&'a Transition, Vec<&'a str>)> {
-    let closed = e.state.journal.transition.as_ref().filter(|t| t.phase == Phase::CalledOff)?;
-    let s = e.state.secondary.as_ref()?;
-    closed.evidence.as_ref().filter(|v| v.secondary_id == s.id)?;
-    let disabled = s.jobs().filter(|j| j.enabled == Some(false)).map(|j| j.name.as_str());
-    Some((closed, disabled.collect()))
 }
 
 fn capital(text: &str) -> String {

@@ -432,6 +432,41 @@ fn mirror_left(state: MirroringState) -> Case {
     })
 }
 
+/// RESTORING and OFFLINE are fenced: no accident makes them writable again. STANDBY, RECOVERING and an absent database are not.
+#[test]
+fn a_fenced_other_side_is_no_danger_and_half_of_a_fence_is_none() {
+    let shows = |database: Option<Database>| {
+        Case::disaster().with(|c| drop(c.facts.instances.insert(P, answers("SQL-TP1\\PCHAT", database))))
+    };
+    for state in [DatabaseState::Restoring, DatabaseState::Offline] {
+        let mut case = shows(Some(database(state)));
+        assert_eq!(case.row(), Some("chain-complete"), "{state:?}");
+        assert_eq!(case.plan().hazards, [], "{state:?}");
+        // Its mirror is judged for itself.
+        case.facts.instances.insert(PM, silent(970));
+        assert_eq!(case.row(), Some("silence-too-short"), "{state:?}");
+    }
+    let standby = Database { standby: Some(true), ..database(DatabaseState::Online) };
+    for database in [Some(standby), Some(database(DatabaseState::Recovering)), None] {
+        assert_eq!(shows(database.clone()).row(), Some("primary-may-be-alive"), "{database:?}");
+    }
+}
+
+/// What a fenced database wrote last is its tail, whenever it was written; what others wrote after the silence began is life.
+#[test]
+fn the_tail_of_a_fenced_database_is_no_sign_of_life() {
+    let late = |fenced, server: &str| {
+        let written = BackupSet { started: wall(t(900)), ..set(100, 200) };
+        let files = [(name(0), whole(set(50, 100))), (name(1), whole(written))];
+        Case::disaster().with_files(files).with(|c| {
+            let restoring = Some(database(DatabaseState::Restoring));
+            c.facts.instances.insert(fenced, answers(server, restoring));
+        })
+    };
+    assert_eq!(late(P, "SQL-TP1\\PCHAT").row(), Some("chain-complete"));
+    assert_eq!(late(PM, "SQL-TP2\\PCHAT").row(), Some("life-after-silence"));
+}
+
 #[test]
 fn an_approval_of_something_else_does_not_cover_a_principal_that_ships_on() {
     let mut case = mirror_left(MirroringState::Disconnected);

@@ -217,8 +217,13 @@ fn whatever_it_is_shown_it_answers_and_recovers_only_what_it_may() {
             let f = &c.facts.instances[id];
             let serves = f.state.value().and_then(|s| s.database.as_ref()).is_some_and(|db| db.serves());
             assert!(!(serves && f.contact == Contact::Answers), "{:?}", plan);
+            let fenced = f.contact == Contact::Answers
+                && f.state.value().and_then(|s| s.database.as_ref()).is_some_and(|db| {
+                    db.mirroring.is_none()
+                        && matches!(db.state, DatabaseState::Restoring | DatabaseState::Offline)
+                });
             assert!(
-                matches!(f.contact, Contact::Silent { .. }) || transition.accepted.is_some(),
+                fenced || matches!(f.contact, Contact::Silent { .. }) || transition.accepted.is_some(),
                 "{:?}",
                 plan
             );

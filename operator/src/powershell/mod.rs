@@ -209,7 +209,7 @@ pub fn remedy(id: &str, words: &str) -> &'static str {
     } else if has(&["unauthorized", "accessdenied", "access is denied", "permission", "not authorized"]) {
         "Give the account the RBAC role listed in docs/rights.md, and the rights it needs beyond the shell."
     } else if has(&["central management", "managementstore", "read-only", "writable"]) {
-        "Make the Central Management Store available in the surviving site: Invoke-CsManagementServerFailover."
+        "Make the Central Management Store available in the surviving site; the next look tells how."
     } else if has(&["notfound", "cannot find"]) {
         "Check the pool's FQDN in the manifest against Get-CsPersistentChatState."
     } else if has(&["parameterbinding", "parameterargument", "namedparameternotfound"]) {

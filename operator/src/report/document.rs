@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use pchat_planner::advice::Advice;
 use pchat_planner::facts::{Contact, Fact, Facts};
 use pchat_planner::journal::Journal;
 use pchat_planner::plan::{Direction, Hazard, Next, Step, StepId};
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use super::outlook::OutlookDocument;
 use super::words::{capital, millis, side_of};
-use super::{Halt, Record, View, header, journal, left, seen, stop};
+use super::{Halt, Record, View, changed, header, journal, left, seen, stop};
 
 /// The document.
 #[derive(Clone, Debug, Serialize)]
@@ -62,6 +63,8 @@ pub struct Document {
     pub digest: Option<String>,
     /// Warnings.
     pub warnings: Vec<Warning>,
+    /// What the stop and the warnings say is to be typed, in order.
+    pub advice: Vec<Advice>,
     /// What only a person can do.
     pub left_to_you: Vec<String>,
     /// What a loss of the side that serves would meet now; of `observe` and `plan`.
@@ -282,7 +285,7 @@ pub fn document(
             name: halt.name(),
             step: halt.step(),
             message: stop::message(view, halt),
-            changed: stop::changed(view),
+            changed: changed::changed(view),
             remedy: stop::remedy(halt),
             digest: halt.digest().map(str::to_owned),
         }),
@@ -311,6 +314,7 @@ pub fn document(
             .flatten()
             .map(|(reason, message)| Warning { reason: format!("{reason:?}"), message: message.clone() })
             .collect(),
+        advice: plan.map(|plan| plan.advice.clone()).unwrap_or_default(),
         left_to_you: left::left(view),
         failover_ready: None,
         run: record.clone(),

@@ -14,12 +14,12 @@ pub fn end(view: &View<'_>, invocation: &Invocation, paint: Paint) -> String {
     let ended = record.ended.unwrap_or(view.now);
     let mut out = Vec::new();
     let moved = matches!(record.direction, Some(Direction::ForcedFailover | Direction::CallOff));
-    if record.actions == 0 && moved {
+    if !record.acted() && moved {
         out.push(paint.good(&format!(
             "Converged: {} Another executor carried it out; this run has changed nothing.",
             outcome(view)
         )));
-    } else if record.actions == 0 {
+    } else if !record.acted() {
         out.push(paint.good(&format!(
             "Converged: {} is served by {} ({}), as declared. There was nothing to do, and nothing was changed.",
             pool.fqdn, site.name, pool.active

@@ -3,6 +3,7 @@
 //! Everything here is made from the plan, the facts and the record; nothing here looks at a far end or decides
 //! anything. A sentence names host\instance, object, number and time (UTC); what is not known is said to be unknown.
 
+mod changed;
 mod document;
 mod end;
 mod halt;
@@ -25,6 +26,7 @@ use pchat_planner::journal::Journal;
 use pchat_planner::plan::{Plan, StepId};
 use pchat_planner::pool::Pool;
 
+pub use self::changed::changed;
 pub use self::document::{Document, document};
 pub use self::end::end;
 pub use self::halt::Halt;
@@ -32,7 +34,7 @@ pub use self::human::Lines;
 pub use self::live::Live;
 pub use self::record::{AppliedLog, Record, StepRecord};
 pub use self::seen::{observed, planned};
-pub use self::stop::{changed, interrupted, not_enforced, still_running, stop};
+pub use self::stop::{interrupted, not_enforced, still_running, stop};
 pub use self::table::decision_table;
 pub use self::words::Paint;
 use crate::far_end::{ActError, Progress};

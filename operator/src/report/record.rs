@@ -3,7 +3,7 @@
 //! A record is never asked what to do next. It is written beside the plan, and a run that has lost it does
 //! the same things.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::lsn::Lsn;
@@ -44,6 +44,9 @@ pub struct Record {
     pub steps: BTreeMap<StepId, StepRecord>,
     /// Log backups that this run restored, in order.
     pub applied: Vec<AppliedLog>,
+    /// Steps of which an action was sent whose outcome nobody told.
+    #[serde(skip)]
+    pub unconfirmed: BTreeSet<StepId>,
     /// The last failures of actions; each was followed by another look.
     pub failures: Vec<FailedTry>,
 }
@@ -102,6 +105,7 @@ impl Record {
             loss: Loss::default(),
             steps: BTreeMap::new(),
             applied: Vec::new(),
+            unconfirmed: BTreeSet::new(),
             failures: Vec::new(),
         }
     }
@@ -173,10 +177,18 @@ impl Record {
 
     /// It did not end well.
     pub fn fail(&mut self, step: StepId, error: &ActError, now: Timestamp) {
+        if !error.changed_nothing() {
+            self.unconfirmed.insert(step);
+        }
         if self.failures.len() == FAILURES {
             self.failures.remove(0);
         }
         self.failures.push(FailedTry { at: millis(now), step, message: error.to_string() });
+    }
+
+    /// Whether this run may have changed anything: an action was confirmed that did, or was sent and not confirmed.
+    pub fn acted(&self) -> bool {
+        self.actions > 0 || !self.unconfirmed.is_empty()
     }
 
     /// How long `step` took, or has taken until `now`; `None` if this run had nothing to do for it.

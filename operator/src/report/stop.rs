@@ -1,11 +1,11 @@
 //! The last lines of a run that stopped: what stopped it, what has and has not changed, what to do, the command.
 
-use pchat_planner::journal::{Note, Phase};
-use pchat_planner::plan::{Direction, Next, StepId, StepState};
+use pchat_planner::plan::Next;
 use pchat_planner::pool::Mode;
 
+use super::changed::changed;
 use super::words::{Paint, WIDTH, capital, list, meaning, opening, sentence, time, whole, wrap};
-use super::{Halt, Invocation, View, journal};
+use super::{Halt, Invocation, View};
 use crate::observe::HOME;
 
 /// A stop. `ended`: the run is over; otherwise it stays and goes on by itself.
@@ -104,70 +104,6 @@ pub fn remedy(halt: &Halt) -> String {
             "Look at the target by hand: somebody or something may be undoing it.".into()
         }
         Halt::Stalled { .. } => "Look at what it waits for; the run goes on from where it is.".into(),
-    }
-}
-
-/// What has and what has not been changed.
-pub fn changed(view: &View<'_>) -> String {
-    let record = view.record;
-    let done: Vec<String> = record
-        .listing
-        .iter()
-        .filter(|s| s.state == StepState::Done && s.id != StepId::TakeOwnership)
-        .filter(|s| record.steps.contains_key(&s.id))
-        .map(|s| format!("{:?}", s.id))
-        .collect();
-    let open = view.facts.and_then(journal).and_then(|j| j.transition.as_ref()).filter(|t| t.is_open());
-    let database = &view.pool.database;
-    let target = &view.pool.backup.database;
-    let mut parts = Vec::new();
-    if record.actions == 0 {
-        parts.push(match open.filter(|t| t.opened < record.started) {
-            Some(t) => format!(
-                "This run has changed nothing itself; what it goes on with was begun at {}.",
-                time(t.opened, view.now)
-            ),
-            None if keeps_silence(view) => {
-                format!(
-                    "This run has changed nothing; what is seen of the silence is kept in master on {target}."
-                )
-            }
-            None => "This run has changed nothing.".to_owned(),
-        });
-    } else if done.is_empty() {
-        parts.push("This run has finished no step.".to_owned());
-    } else {
-        parts.push(format!("This run has done {}.", list(&done)));
-    }
-    if record.direction == Some(Direction::ForcedFailover) {
-        let (files, _) = record.applied_total();
-        if files > 0 && !record.is_done(StepId::ApplyLogs) {
-            parts.push(format!("It has applied {files} log backups."));
-        }
-        match open.map(|t| t.phase) {
-            Some(Phase::Recovering) if record.is_done(StepId::RecoverDatabase) => parts.push(format!(
-                "{database} on {target} is recovered: from here it only goes forward."
-            )),
-            Some(Phase::Recovering) => parts.push(format!(
-                "Recovery of {database} on {target} was begun; whether it happened is looked up by the next run."
-            )),
-            Some(_) if record.is_done(StepId::QuiesceLogShipping) => parts.push(format!(
-                "Nothing was recovered. Log shipping's jobs stay disabled until this goes on, or is called off by \
-                 turning activeDatabase back to {}.",
-                view.pool.active.other()
-            )),
-            Some(_) => parts.push("Nothing was recovered.".into()),
-            None => {}
-        }
-    }
-    parts.join(" ")
-}
-
-/// Whether what is seen of a silent side stands at the far end, or is written before the run waits or ends.
-fn keeps_silence(view: &View<'_>) -> bool {
-    match view.plan.and_then(|plan| plan.note.as_ref()) {
-        Some(note) => matches!(note, Note::Keep { .. }),
-        None => view.facts.and_then(journal).is_some_and(|j| j.silence.is_some()),
     }
 }
 

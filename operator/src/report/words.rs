@@ -165,23 +165,33 @@ pub fn meaning(reason: Reason) -> &'static str {
     }
 }
 
-/// Wraps `text` at `width` columns; each line begins with `indent`.
+/// Wraps `text` at `width` columns; each line begins with `indent`. A line behind a tab is something to be typed: it stands by itself,
+/// deeper, and is never wrapped.
 pub fn wrap(text: &str, indent: &str, width: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column == 0 {
-            let _ = write!(out, "{indent}{word}");
-            column = indent.chars().count() + length;
-        } else if column + 1 + length > width {
-            let _ = write!(out, "\n{indent}{word}");
-            column = indent.chars().count() + length;
-        } else {
-            let _ = write!(out, " {word}");
-            column += 1 + length;
+    for line in text.lines() {
+        if let Some(typed) = line.strip_prefix('\t') {
+            let gap = if out.is_empty() || out.ends_with('\n') { "" } else { "\n" };
+            let _ = write!(out, "{gap}{indent}  {typed}\n");
+            column = 0;
+            continue;
+        }
+        for word in line.split_whitespace() {
+            let length = word.chars().count();
+            if column == 0 {
+                let _ = write!(out, "{indent}{word}");
+                column = indent.chars().count() + length;
+            } else if column + 1 + length > width {
+                let _ = write!(out, "\n{indent}{word}");
+                column = indent.chars().count() + length;
+            } else {
+                let _ = write!(out, " {word}");
+                column += 1 + length;
+            }
         }
     }
+    out.truncate(out.trim_end_matches('\n').len());
     out
 }
 
@@ -289,5 +299,13 @@ mod tests {
             "a\n\\\\files\\pchat-logs\\very-long\nb"
         );
         assert_eq!(wrap("", "  ", 8), "");
+        assert_eq!(wrap("an error\nof two lines", "", 30), "an error of two lines");
+    }
+
+    #[test]
+    fn what_is_to_be_typed_stands_on_a_line_of_its_own_and_whole() {
+        let text = "Save it. On sql-tp1:\n\tBACKUP LOG [mgc] TO DISK = N'a b';\n\tNEXT;\nIt goes on.";
+        let said = "  Save it.\n  On\n  sql-tp1:\n    BACKUP LOG [mgc] TO DISK = N'a b';\n    NEXT;\n  It goes\n  on.";
+        assert_eq!(wrap(text, "  ", 10), said);
     }
 }

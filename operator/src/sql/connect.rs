@@ -18,7 +18,8 @@ use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use super::bounded::Bounded;
 use super::browser::{self, Reply};
-use super::connection::{Connection, LOGIN_BYTES};
+use super::connection::{Connection, LOGIN_BYTES, ServerError};
+use super::explain::explain;
 use super::target::{Deadlines, Encryption, Endpoint, Target};
 use crate::outside;
 
@@ -269,19 +270,10 @@ fn login_failure(target: &Target, address: IpAddr, port: u16, error: &TdsError) 
     let Target { display, host, credentials, .. } = target;
     match error {
         TdsError::Server(token) => {
-            let (number, words) = (token.code(), credentials.hide(token.message().trim()));
-            let remedy = match number {
-                18452 => "Allow SQL Server authentication there, or use a SQL login.",
-                18456 => {
-                    "Check user and password in the Secret; the reason stands in that server's error log."
-                }
-                18470 | 18486 => "Enable or unlock the login.",
-                18487 | 18488 => "Renew the login's password and the Secret.",
-                4060 | 4064 | 916 => "Grant the login access to master.",
-                18401 | 18451 | 18461 => "Wait until the server has finished, or end the single-user mode.",
-                _ => "Check the login on that server.",
-            };
-            format!("{display} refuses the login {} (error {number}: {words}) {remedy}", credentials.shown)
+            let mut error = ServerError::from(token);
+            error.message = credentials.hide(&error.message);
+            let told = explain(&error);
+            format!("{display} refuses the login {}: {} {}", credentials.shown, told.what, told.remedy)
         }
         TdsError::Tls(why) => {
             let lower = why.to_lowercase();

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, TryStreamExt};
-use tiberius::error::Error as TdsError;
+use tiberius::error::{Error as TdsError, TokenError};
 use tiberius::{Client, QueryItem, ToSql};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -36,6 +36,17 @@ pub struct ServerError {
     pub class: u8,
     /// The server's words, as they may be shown.
     pub message: String,
+}
+
+impl From<&TokenError> for ServerError {
+    fn from(token: &TokenError) -> Self {
+        ServerError {
+            number: token.code(),
+            state: token.state(),
+            class: token.class(),
+            message: outside::words(token.message()),
+        }
+    }
 }
 
 impl ServerError {
@@ -163,12 +174,7 @@ async fn exchange(client: &mut Driver, batch: &Batch) -> Result<Answer, Lost> {
 fn finish(mut answer: Answer, error: TdsError) -> Result<Answer, Lost> {
     match error {
         TdsError::Server(token) => {
-            answer.error = Some(ServerError {
-                number: token.code(),
-                state: token.state(),
-                class: token.class(),
-                message: outside::words(token.message()),
-            });
+            answer.error = Some(ServerError::from(&token));
             Ok(answer)
         }
         TdsError::Io { message, .. } => {

@@ -1,5 +1,6 @@
 //! The driver over the real planner, against far ends in memory: it reaches the same end whatever fails on the way.
 
+mod changed;
 #[path = "../../planner/tests/common/mod.rs"]
 mod common;
 mod golden;

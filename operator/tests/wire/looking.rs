@@ -124,7 +124,7 @@ async fn a_silent_browser_on_a_living_host_is_not_silence() {
 async fn a_refused_login_and_an_untrusted_certificate_are_sentences_with_a_remedy() {
     let mut bench = quiet("").await;
     let primary = Arc::make_mut(bench.ends.targets.get_mut(&PRIMARY).unwrap());
-    primary.credentials.password = Secret::new("wrong");
+    primary.credentials.password = Secret::new("n0t-th1s-0ne");
     let mirror = Arc::make_mut(bench.ends.targets.get_mut(&PRIMARY_MIRROR).unwrap());
     mirror.ca_pem = None;
     let facts = look(&bench.far()).await;
@@ -133,7 +133,7 @@ async fn a_refused_login_and_an_untrusted_certificate_are_sentences_with_a_remed
         login.contains("18456") && login.contains("pchat_operator") && login.contains("Secret"),
         "{login}"
     );
-    assert!(!login.contains("wrong"), "no password in {login}");
+    assert!(!login.contains("n0t-th1s-0ne"), "no password in {login}");
     let tls = unusable(&instance(&facts, PRIMARY_MIRROR).contact);
     assert!(tls.contains("certificate") && tls.contains("sql-tp2.contoso.com"), "{tls}");
 }

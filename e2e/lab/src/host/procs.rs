@@ -47,6 +47,12 @@ pub fn signature(name: &ObjectName) -> Option<Signature> {
             parameters: vec![parameter("@loginame", Ty::NVarChar(128))],
             extended: false,
         }),
+        // Deprecated, in every version, and on no page of the reference; its parameters are general knowledge.
+        "sp_addsrvrolemember" => {
+            let name = |name: &str| Parameter { required: true, ..parameter(name, Ty::NVarChar(128)) };
+            let parameters = vec![name("@loginame"), name("@rolename")];
+            Some(Signature { name: lower, parameters, extended: false }).filter(|_| system)
+        }
         _ if MSDB.contains(&lower.as_str()) => {
             let there = name.database.eq_ignore_ascii_case("msdb");
             schema::procedure(&lower).filter(|_| there)
@@ -83,6 +89,7 @@ pub async fn call(host: &mut LabHost, call: Call, out: &mut dyn Sink) -> Result<
         "sp_addextendedproperty" | "sp_updateextendedproperty" | "sp_dropextendedproperty" => {
             procs_locks::property(host, &call, &name)
         }
+        "sp_addsrvrolemember" => add_to_role(host, &call),
         "sp_who" | "sp_who2" => procs_who::who(host, &call, &name, out),
         "sp_start_job" | "sp_stop_job" | "sp_update_job" | "sp_help_job" | "sp_delete_job" => {
             procs_jobs::call(host, &call, &name, out)
@@ -92,6 +99,30 @@ pub async fn call(host: &mut LabHost, call: Call, out: &mut dyn Sink) -> Result<
         }
         _ if name.contains("log_shipping") => procs_shipping::call(host, &call, &name, out).await,
         _ => Err(vec![unsupported(&format!("the procedure {name}"))]),
+    }
+}
+
+/// Only sysadmin is simulated. 15247 for others, and 15007 (in no list read for the reference) for an unknown login.
+fn add_to_role(host: &mut LabHost, call: &Call) -> Result<Returned, Failure> {
+    if !host.is_sysadmin() {
+        return refused(raise(15247, &[]));
+    }
+    let role = text(call, "@rolename").unwrap_or_default();
+    if !role.eq_ignore_ascii_case("sysadmin") {
+        return Err(vec![unsupported(&format!("the server role {role}"))]);
+    }
+    let wanted = text(call, "@loginame").unwrap_or_default();
+    let server = host.server;
+    let mut world = host.world.lock();
+    match world.servers[server].logins.iter_mut().find(|l| l.name.eq_ignore_ascii_case(&wanted)) {
+        Some(login) => {
+            login.sysadmin = true;
+            Ok(Returned { code: 0, outputs: vec![], errors: vec![] })
+        }
+        None => {
+            let text = format!("'{wanted}' is not a valid login or you do not have permission.");
+            refused(SqlError::custom(15007, 16, 1, text))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the far end's headers say, and the errors made of it.
 
-use hyper::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
 
 use base64::Engine;
@@ -82,14 +82,69 @@ pub(super) fn protocol(endpoint: &Endpoint, cause: impl ToString) -> Error {
     Error::Protocol { host: endpoint.host.clone(), cause: cause.to_string() }
 }
 
-pub(super) fn http(endpoint: &Endpoint, status: StatusCode) -> Error {
-    let cause = match status {
-        StatusCode::FORBIDDEN => "the account may not use this endpoint",
-        StatusCode::NOT_FOUND => "there is no remote PowerShell under this path; check it",
-        _ => "this path takes no remote PowerShell; check it",
+/// Whether the answer is a page for a person.
+pub(super) fn page(headers: &HeaderMap) -> bool {
+    let kind =
+        headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    kind.starts_with("text/html") || kind.starts_with("application/xhtml")
+}
+
+/// An answer that is no envelope, told as what it is.
+pub(super) fn http(endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap) -> Error {
+    let cause = match status.as_u16() {
+        300..=399 => format!(
+            "it sends on to {}, so a login page, load balancer or reverse proxy stands in front; give the name of a Front End itself, \
+             with https",
+            location(headers)
+        ),
+        status => words(status, page(headers)).to_owned(),
     };
     let (host, path) = (endpoint.host.clone(), endpoint.absolute_path());
     Error::Http { host, path, status: status.as_u16(), cause }
+}
+
+fn words(status: u16, page: bool) -> &'static str {
+    match status {
+        200..=299 if page => {
+            "a web page came instead of an answer, so a login page or load balancer stands in front; give the name of a Front End itself"
+        }
+        200..=299 => "what came is no answer of remote PowerShell; check host, port and path",
+        400 => {
+            "the web server could not read the request: mostly http on an https port, a name that it does not know, or an account in too \
+             many groups; check scheme, port and name"
+        }
+        403 => {
+            "the account may not use this endpoint, or it takes https only; check the account's role and the scheme"
+        }
+        404 => {
+            "there is no remote PowerShell under this path; check it (/OcsPowerShell on a Front End, /wsman for WinRM)"
+        }
+        405 => "this path takes no remote PowerShell; check it",
+        407 => "a proxy on the way wants a login; connect without it",
+        408 | 502 | 504 => {
+            "a proxy or load balancer got no answer from the server behind it; look at that one, or give its own name"
+        }
+        411 | 413 => {
+            "the web server takes no request of this size; raise uploadReadAheadSize and maxAllowedContentLength of that site in IIS"
+        }
+        429 => "the web server turns requests away because there are too many; look at what else uses it",
+        500 => {
+            "the web application failed; the event log and IIS's log of that host say why, recycle its application pool"
+        }
+        503 => {
+            "the web application is stopped or overloaded; start its application pool in IIS, or the WinRM service"
+        }
+        400..=499 => "the web server refuses the request; IIS's log of that host says why",
+        _ => "the web server failed; the event log and IIS's log of that host say why",
+    }
+}
+
+/// Where a redirect leads, without its parameters, which may hold a secret.
+fn location(headers: &HeaderMap) -> String {
+    let target = headers.get(LOCATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let shown: String = target.split(['?', '#']).next().unwrap_or_default().chars().take(100).collect();
+    let plain = shown.chars().all(|c| c.is_ascii_graphic());
+    if shown.is_empty() || !plain { "another address".into() } else { shown }
 }
 
 pub(super) fn tls_error(endpoint: &Endpoint, error: &native_tls::Error) -> Error {

@@ -118,7 +118,7 @@ pub enum Error {
         /// What the far end said about it.
         cause: String,
     },
-    /// The web server answered with an error of its own.
+    /// A web server, proxy or load balancer answered with something of its own.
     #[error("{host} answered HTTP {status} for {path}: {cause}")]
     Http {
         /// Host.
@@ -127,8 +127,8 @@ pub enum Error {
         path: String,
         /// HTTP status.
         status: u16,
-        /// What that mostly means.
-        cause: &'static str,
+        /// What that mostly means, and what to do about it.
+        cause: String,
     },
     /// What came is not WS-Management or PSRP, or goes beyond what we hold.
     #[error("{host} does not speak PowerShell Remoting as expected: {cause}")]

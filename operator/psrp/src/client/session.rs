@@ -173,6 +173,9 @@ impl Session {
                 return Err(refused(&endpoint, format!("run {}", command.name), fault));
             }
             Err(Failed::Lost(cause)) => return Err(self.unknown(command, running, cause, false)),
+            Err(Failed::Astray(error)) => {
+                return Err(self.unknown(command, running, error.to_string(), false));
+            }
             Err(Failed::Deadline) => {
                 self.shell.forget_pending();
                 return Err(self.stop(command, running).await);
@@ -379,7 +382,7 @@ fn wants_answer(method: i64) -> bool {
 /// The error for an operation by which no command was run.
 fn opening(endpoint: &Endpoint, doing: &'static str, failed: Failed) -> Error {
     match failed {
-        Failed::NotDone(error) => error,
+        Failed::NotDone(error) | Failed::Astray(error) => error,
         Failed::Fault(fault) => refused(endpoint, doing.to_owned(), fault),
         Failed::Lost(cause) if is_tls(&cause) => {
             Error::Tls { host: endpoint.host.clone(), addr: endpoint.addr, cause }
@@ -398,7 +401,7 @@ fn refused(endpoint: &Endpoint, doing: String, fault: crate::codec::soap::Fault)
 
 fn describe(failed: Failed) -> String {
     match failed {
-        Failed::NotDone(error) => error.to_string(),
+        Failed::NotDone(error) | Failed::Astray(error) => error.to_string(),
         Failed::Fault(fault) => fault.to_string(),
         Failed::Lost(cause) => cause,
         Failed::Deadline => "the deadline passed".to_owned(),

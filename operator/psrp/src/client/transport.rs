@@ -17,7 +17,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{
-    broken, challenge, http, offered, offers, protocol, reason, refusal, silent, soap, tls_error, turned_down,
+    broken, challenge, http, offered, offers, page, protocol, reason, refusal, silent, soap, tls_error,
+    turned_down,
 };
 use super::auth::NtlmContext;
 use super::{Auth, Endpoint, Error, tls};
@@ -39,6 +40,8 @@ pub(super) enum Failure {
     NotDone(Error),
     /// It went out, and what became of it is not known.
     Lost(String),
+    /// Something that is no endpoint of remote PowerShell answered it; whether it was passed on is not known.
+    Astray(Error),
 }
 
 impl From<Error> for Failure {
@@ -207,10 +210,12 @@ impl Connection {
                 Err(refusal(endpoint, format!("it offers {}", offered(&headers))))
             }
             StatusCode::UNAUTHORIZED => Ok((answer, false)),
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-                Err(http(endpoint, status))
+            status if turned_away(status) => Err(http(endpoint, status, &headers)),
+            // A last token proves that the login came to its end, and an envelope that remote PowerShell answers, whatever the status.
+            status if answer.is_some() || soap(&headers) || (status.is_success() && !page(&headers)) => {
+                Ok((answer, true))
             }
-            _ => Ok((answer, true)),
+            status => Err(http(endpoint, status, &headers)),
         }
     }
 
@@ -272,7 +277,10 @@ impl Connection {
             // What is not sealed may come from anybody, so it proves nothing.
             let of = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
             if !sealed::is_sealed(of) {
-                return Err(Failure::Lost(format!("the answer (HTTP {}) is not sealed", status.as_u16())));
+                return Err(match status.is_success() && !page(&headers) {
+                    true => Failure::Lost(format!("the answer (HTTP {}) is not sealed", status.as_u16())),
+                    false => Failure::Astray(http(endpoint, status, &headers)),
+                });
             }
             return ntlm.unseal(&answer).map_err(Failure::Lost);
         }
@@ -284,15 +292,17 @@ impl Connection {
                 Err(refusal(endpoint, format!("it offers {}", offered(&headers))).into())
             }
             // Faults come with 500, some with 400.
-            status if status.is_success() || soap(&headers) => Ok(answer.to_vec()),
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-                Err(http(endpoint, status).into())
-            }
-            status => {
-                Err(Failure::Lost(format!("the answer is HTTP {} without a SOAP message", status.as_u16())))
-            }
+            _ if soap(&headers) => Ok(answer.to_vec()),
+            status if turned_away(status) => Err(http(endpoint, status, &headers).into()),
+            status if status.is_success() && !page(&headers) => Ok(answer.to_vec()),
+            status => Err(Failure::Astray(http(endpoint, status, &headers))),
         }
     }
+}
+
+/// Whether a web server that answers so has certainly not passed the request on.
+fn turned_away(status: StatusCode) -> bool {
+    status.is_redirection() || matches!(status.as_u16(), 403 | 404 | 405 | 407 | 411 | 413)
 }
 
 /// Reads a whole body, up to the limit.

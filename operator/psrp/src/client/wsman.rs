@@ -31,6 +31,8 @@ pub(super) enum Failed {
     Fault(Fault),
     /// It may have had an effect.
     Lost(String),
+    /// It may have had an effect, and what answered is no endpoint of remote PowerShell.
+    Astray(Error),
     /// The deadline passed while the far end had it.
     Deadline,
 }
@@ -40,6 +42,7 @@ impl From<Failure> for Failed {
         match failure {
             Failure::NotDone(error) => Self::NotDone(error),
             Failure::Lost(cause) => Self::Lost(cause),
+            Failure::Astray(error) => Self::Astray(error),
         }
     }
 }

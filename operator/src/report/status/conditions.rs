@@ -14,7 +14,7 @@ use super::reasons::LOOKING;
 use super::{APPROVAL_WAIT, Moment, question, readiness};
 use crate::observe::HOME;
 use crate::report::words::{count, list, meaning, opening, sentence};
-use crate::report::{Halt, View, header, stop};
+use crate::report::{Halt, View, changed, header, stop};
 
 /// The log shipping of a healthy pool is not further behind than this: log shipping's own default threshold.
 const FRESH: SignedDuration = SignedDuration::from_mins(45);
@@ -180,7 +180,7 @@ fn stopped(stop: &pchat_planner::plan::Stop) -> String {
 
 fn halted(moment: &Moment<'_>, halt: &Halt) -> String {
     let view = &moment.view;
-    let parts = [stop::message(view, halt), stop::changed(view), stop::remedy(halt)];
+    let parts = [stop::message(view, halt), changed(view), stop::remedy(halt)];
     let text = parts.join(" ");
     match halt.digest() {
         // A message is cut at its end: what it costs and the command stand in front of what may be long.

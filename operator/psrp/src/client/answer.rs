@@ -134,7 +134,9 @@ fn words(status: u16, page: bool) -> &'static str {
         503 => {
             "the web application is stopped or overloaded; start its application pool in IIS, or the WinRM service"
         }
-        400..=499 => "the web server refuses the request; IIS's log of that host says why",
+        _ if (400..500).contains(&status) => {
+            "the web server refuses the request; IIS's log of that host says why"
+        }
         _ => "the web server failed; the event log and IIS's log of that host say why",
     }
 }

@@ -173,7 +173,7 @@ pub fn wrap(text: &str, indent: &str, width: usize) -> String {
     for line in text.lines() {
         if let Some(typed) = line.strip_prefix('\t') {
             let gap = if out.is_empty() || out.ends_with('\n') { "" } else { "\n" };
-            let _ = write!(out, "{gap}{indent}  {typed}\n");
+            let _ = writeln!(out, "{gap}{indent}  {typed}");
             column = 0;
             continue;
         }

@@ -27,7 +27,7 @@ fn a_request_without_an_answer_is_never_told_as_nothing_changed() {
     let case = Case::disaster();
     let mut run = record();
     run.fail(StepId::QuiesceLogShipping, &refused, now());
-    assert!(told(&case, &mut run).starts_with("This run has changed nothing."));
+    assert!(told(&case, &mut run).starts_with("This run has changed nothing"));
     run.fail(StepId::QuiesceLogShipping, &lost, now());
     let text = told(&case, &mut run);
     assert!(text.contains("QuiesceLogShipping was sent and not confirmed"), "{text}");

@@ -12,6 +12,7 @@ use crate::world::clock::Clock;
 use crate::world::database::State;
 use crate::world::gate::Passage;
 use crate::world::instance::{Fault, FaultKind, Side};
+use pchat_tsql::host::EndpointRole;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +72,7 @@ agent HOST on|off                              SQL Server Agent
 express HOST                                   HOST is an Express edition, without SQL Server Agent
 hang-job HOST copy|restore MINUTES             that job of log shipping runs for so long already, until it is stopped
 leftover HOST                                  an old copy of the chat database stands on HOST, recovered and not mirrored
-endpoint HOST started|stopped|missing          its database mirroring endpoint
+endpoint HOST started|stopped|missing|witness  its database mirroring endpoint
 withhold COMMAND | offer COMMAND               the management shell's session leaves a command out, or not
 store writable|unwritable | replicate
 messages MILLISECONDS                          time between two messages of each active chat server; 0 for none
@@ -354,9 +355,12 @@ fn in_world(lab: &Arc<Inner>, words: &[&str]) -> Result<Value, String> {
             match (*how, endpoint.as_mut()) {
                 ("started", Some(e)) => e.started = true,
                 ("stopped", Some(e)) => e.started = false,
+                ("witness", Some(e)) => e.role = EndpointRole::Witness,
                 ("missing", _) => *endpoint = None,
-                ("started" | "stopped", None) => return Err(format!("{host} has no endpoint any more")),
-                _ => return Err("endpoint: expected started, stopped or missing".into()),
+                ("started" | "stopped" | "witness", None) => {
+                    return Err(format!("{host} has no endpoint any more"));
+                }
+                _ => return Err("endpoint: expected started, stopped, missing or witness".into()),
             }
             format!("the endpoint of {host}: {how}")
         }

@@ -10,6 +10,7 @@ use crate::world::instance::{Instance, MASTER};
 use crate::world::mirroring::{MirrorState, Role};
 use crate::world::{Key, World};
 use pchat_tsql::Value;
+use pchat_tsql::host::EndpointRole;
 
 /// Named values of one row.
 pub type Named = Vec<(&'static str, Value)>;
@@ -37,7 +38,9 @@ pub fn rows(
             s.databases.iter().map(row).collect()
         }
         "database_recovery_status" => s.databases.iter().map(recovery_row).collect(),
-        "database_mirroring_endpoints" => endpoint(s).map(mirroring_endpoint_row).into_iter().collect(),
+        "database_mirroring_endpoints" => {
+            endpoint(s).map(|row| mirroring_endpoint_row(s, row)).into_iter().collect()
+        }
         "tcp_endpoints" => {
             let mut rows = vec![tsql_endpoint()];
             rows.extend(endpoint(s).map(|mut e| {
@@ -272,10 +275,15 @@ fn endpoint(s: &Instance) -> Option<Named> {
     ])
 }
 
-fn mirroring_endpoint_row(mut row: Named) -> Named {
+fn mirroring_endpoint_row(s: &Instance, mut row: Named) -> Named {
+    let (role, word) = match s.endpoint.as_ref().map(|e| e.role) {
+        None | Some(EndpointRole::Partner) => (1, "PARTNER"),
+        Some(EndpointRole::Witness) => (2, "WITNESS"),
+        Some(EndpointRole::All) => (3, "ALL"),
+    };
     row.extend([
-        ("role", Value::Int(1)),
-        ("role_desc", "PARTNER".into()),
+        ("role", Value::Int(role)),
+        ("role_desc", word.into()),
         ("is_encryption_enabled", Value::Int(1)),
         ("connection_auth", Value::Int(3)),
         ("connection_auth_desc", "NEGOTIATE".into()),

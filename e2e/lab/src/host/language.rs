@@ -2,7 +2,7 @@
 //!
 //! Answers for nothing itself: catalog, facts, tables, procedures, media and ALTER DATABASE have modules of their own.
 
-use super::{LabHost, alter, catalog, catalog_msdb, facts, media, procs, tables};
+use super::{LabHost, alter, catalog, catalog_msdb, endpoints, facts, media, procs, tables};
 use crate::world::World;
 use crate::world::clock::Clock;
 use crate::world::error::{Failure, SqlError, raise};
@@ -10,8 +10,8 @@ use crate::world::instance::MASTER;
 use crate::world::locks::LockPrincipal;
 use crate::world::seed::CHAT_LOGIN;
 use pchat_tsql::host::{
-    AlterAction, Boxed, Call, Change, Host, Media, ObjectName, Returned, SessionFacts, Signature,
-    StatementKind, Termination,
+    AlterAction, Boxed, Call, Change, EndpointChange, Host, Media, ObjectName, Returned, SessionFacts,
+    Signature, StatementKind, Termination,
 };
 use pchat_tsql::time::{SECOND, Ticks};
 use pchat_tsql::types::Rowset;
@@ -156,6 +156,14 @@ impl Host for LabHost {
 
     fn drop_database<'a>(&'a mut self, database: &'a str) -> Boxed<'a, Result<(), pchat_tsql::Failure>> {
         Box::pin(async move { alter::drop_database(self, database).await.map_err(failure) })
+    }
+
+    fn endpoint(&mut self, change: EndpointChange) -> Boxed<'_, Result<(), pchat_tsql::Failure>> {
+        Box::pin(async move {
+            let done = endpoints::run(self, change).await.map_err(failure);
+            self.settle_fault().await;
+            done
+        })
     }
 
     fn kill<'a>(&'a mut self, spid: i32, status_only: bool) -> Boxed<'a, Result<(), pchat_tsql::Failure>> {

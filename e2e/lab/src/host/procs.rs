@@ -5,8 +5,8 @@
 //! (2812); one that is documented and not simulated says so.
 
 use super::{
-    LabHost, listing, procs_jobs, procs_locks, procs_parameters, procs_shipping, procs_shipping_add,
-    procs_who,
+    LabHost, listing, procs_jobs, procs_locks, procs_parameters, procs_servers, procs_shipping,
+    procs_shipping_add, procs_who,
 };
 use crate::world::error::{Failure, SqlError, raise, unsupported};
 use pchat_tsql::host::{Call, ObjectName, Parameter, Returned, Signature};
@@ -53,6 +53,7 @@ pub fn signature(name: &ObjectName) -> Option<Signature> {
             let parameters = vec![name("@loginame"), name("@rolename")];
             Some(Signature { name: lower, parameters, extended: false }).filter(|_| system)
         }
+        "sp_addserver" | "sp_dropserver" => procs_servers::signature(&lower).filter(|_| system),
         _ if MSDB.contains(&lower.as_str()) => {
             let there = name.database.eq_ignore_ascii_case("msdb");
             schema::procedure(&lower).filter(|_| there)
@@ -90,6 +91,7 @@ pub async fn call(host: &mut LabHost, call: Call, out: &mut dyn Sink) -> Result<
             procs_locks::property(host, &call, &name)
         }
         "sp_addsrvrolemember" => add_to_role(host, &call),
+        "sp_addserver" | "sp_dropserver" => procs_servers::call(host, &call, &name),
         "sp_who" | "sp_who2" => procs_who::who(host, &call, &name, out),
         "sp_start_job" | "sp_stop_job" | "sp_update_job" | "sp_help_job" | "sp_delete_job" => {
             procs_jobs::call(host, &call, &name, out)

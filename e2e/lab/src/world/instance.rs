@@ -133,6 +133,8 @@ pub struct Instance {
     pub instance: Option<String>,
     /// What `@@SERVERNAME` says, if not the present name: that of a host renamed since, or NULL.
     pub registered: Option<Option<String>>,
+    /// The local entry of `sys.servers` as it was changed since the service was started, which takes it up when it is started anew.
+    pub next_entry: Option<Option<String>>,
     pub side: Side,
     /// Major, minor and build number.
     pub version: (i32, i32, i32),
@@ -189,6 +191,7 @@ impl Instance {
             host: host.to_owned(),
             instance: instance.map(str::to_owned),
             registered: None,
+            next_entry: None,
             side,
             version,
             started,
@@ -223,6 +226,19 @@ impl Instance {
     /// `@@SERVERNAME`: what is registered in `sys.servers`, which renaming a host does not change.
     pub fn registered_name(&self) -> Option<String> {
         self.registered.clone().unwrap_or_else(|| Some(self.name()))
+    }
+
+    /// The local entry of `sys.servers` as it stands.
+    pub fn entry(&self) -> Option<String> {
+        self.next_entry.clone().unwrap_or_else(|| self.registered_name())
+    }
+
+    /// The service is started anew, and takes up what was registered meanwhile.
+    pub fn restarted(&mut self, now: Timestamp) {
+        self.started = now;
+        if let Some(entry) = self.next_entry.take() {
+            self.registered = Some(entry);
+        }
     }
 
     /// `SERVERPROPERTY('ServerName')`: machine and instance.

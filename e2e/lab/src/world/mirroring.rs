@@ -9,6 +9,7 @@ use super::error::{SqlError, raise};
 use super::lsn::Lsn;
 use super::{Key, World};
 use crate::world::database::{Access, RecoveryModel, State};
+use pchat_tsql::host::EndpointRole;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -69,11 +70,12 @@ pub struct Mirroring {
 }
 
 /// A database mirroring endpoint.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     pub name: String,
     pub port: u16,
     pub started: bool,
+    pub role: EndpointRole,
 }
 
 impl World {
@@ -147,7 +149,9 @@ impl World {
         let unreachable = || raise(1418, &[&address]);
         let server = server.filter(|s| self.reaches(key.server, *s)).ok_or_else(unreachable)?;
         let listening = |s: usize, p: Option<u16>| {
-            self.servers[s].endpoint.as_ref().is_some_and(|e| e.started && p.is_none_or(|p| p == e.port))
+            self.servers[s].endpoint.as_ref().is_some_and(|e| {
+                e.started && e.role != EndpointRole::Witness && p.is_none_or(|p| p == e.port)
+            })
         };
         if !listening(key.server, None) || !listening(server, Some(port)) {
             return Err(unreachable());

@@ -287,7 +287,7 @@ impl World {
                 }
             }
         } else if !dead && !was_alive {
-            server.started = now;
+            server.restarted(now);
             server.agent.restart(now);
             for key in (0..self.servers.len()).filter_map(|s| self.chat_key(s)).collect::<Vec<_>>() {
                 self.rejoin(key);

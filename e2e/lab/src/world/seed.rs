@@ -17,6 +17,7 @@ use super::shipping_jobs::backup_file_name;
 use super::store::Store;
 use super::{Key, World};
 use jiff::{SignedDuration, Timestamp};
+use pchat_tsql::host::EndpointRole;
 use std::path::Path;
 use std::time::Duration;
 
@@ -93,8 +94,12 @@ impl World {
                 login("pchat_reader", &l.password, false),
                 login(CHAT_LOGIN, CHAT_PASSWORD, false),
             ];
-            server.endpoint =
-                Some(Endpoint { name: "mirroring_endpoint".into(), port: MIRRORING_PORT, started: true });
+            server.endpoint = Some(Endpoint {
+                name: "mirroring_endpoint".into(),
+                port: MIRRORING_PORT,
+                started: true,
+                role: EndpointRole::Partner,
+            });
             self.servers.push(server);
         }
         Ok(())

@@ -341,6 +341,7 @@ pub(crate) enum Stmt {
     Kill(i32, bool),
     Media(MediaStmt),
     Alter(String, crate::host::AlterAction, crate::host::Termination),
+    Endpoint(crate::host::EndpointChange),
     Cursor(String, CursorOp),
     BeginTran,
     Commit,

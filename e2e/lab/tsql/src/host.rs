@@ -331,6 +331,43 @@ pub enum Event {
     },
 }
 
+/// What a CREATE ENDPOINT or ALTER ENDPOINT names; the rest stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointChange {
+    /// CREATE rather than ALTER.
+    pub create: bool,
+    /// The endpoint.
+    pub name: String,
+    /// STATE.
+    pub state: Option<EndpointState>,
+    /// LISTENER_PORT.
+    pub port: Option<u16>,
+    /// ROLE.
+    pub role: Option<EndpointRole>,
+}
+
+/// Whether an endpoint listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointState {
+    /// It does.
+    Started,
+    /// It does not.
+    Stopped,
+    /// It does, and answers with errors.
+    Disabled,
+}
+
+/// The parts in a mirroring session that an endpoint takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointRole {
+    /// A partner's.
+    Partner,
+    /// A witness's.
+    Witness,
+    /// Both.
+    All,
+}
+
 /// Where the answers go.
 pub trait Sink: Send {
     /// Takes the next event.
@@ -415,6 +452,11 @@ pub trait Host: Send + Sync {
     /// DROP DATABASE.
     fn drop_database<'a>(&'a mut self, database: &'a str) -> Boxed<'a, Result<(), Failure>> {
         Box::pin(async move { Err(SqlError::new(3701, &[&"drop", &"database", &database]).into()) })
+    }
+
+    /// CREATE ENDPOINT or ALTER ENDPOINT.
+    fn endpoint(&mut self, change: EndpointChange) -> Boxed<'_, Result<(), Failure>> {
+        Box::pin(async move { Err(SqlError::new(15151, &[&"alter", &"endpoint", &change.name]).into()) })
     }
 
     /// KILL; `status_only` for WITH STATUSONLY.

@@ -6,6 +6,7 @@
 mod admin;
 mod call;
 mod ddl;
+mod endpoint;
 mod exec;
 mod expr;
 mod keywords;

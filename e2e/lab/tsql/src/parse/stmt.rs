@@ -140,6 +140,9 @@ impl Parser {
                 Ok(Stmt::Delete { table: self.name()?, filter: None })
             }
             "CREATE" => {
+                if self.eat("ENDPOINT") {
+                    return self.endpoint(true);
+                }
                 self.need("TABLE")?;
                 let name = self.name()?;
                 Ok(Stmt::CreateTable(name, self.column_defs()?))
@@ -163,6 +166,7 @@ impl Parser {
             "KILL" => self.kill(),
             "RESTORE" => self.restore(),
             "BACKUP" => self.backup(),
+            "ALTER" if self.eat("ENDPOINT") => self.endpoint(false),
             "ALTER" => self.alter(),
             _ => {
                 self.at -= 1;

@@ -1,4 +1,4 @@
-//! Statements that the host carries out: BACKUP, RESTORE, ALTER DATABASE, KILL, USE, WAITFOR, and the
+//! Statements that the host carries out: BACKUP, RESTORE, ALTER DATABASE, ENDPOINT, KILL, USE, WAITFOR, and the
 //! counting of transactions.
 
 use super::{Frame, Run, Session};
@@ -19,6 +19,12 @@ impl<H: Host> Session<H> {
                     return Err(SqlError::new(226, &[&"ALTER DATABASE"]).into());
                 }
                 self.host.alter_database(database, action.clone(), *termination, out).await?;
+            }
+            Stmt::Endpoint(change) => {
+                if open {
+                    return Err(SqlError::new(226, &[&"ALTER ENDPOINT"]).into());
+                }
+                self.host.endpoint(change.clone()).await?;
             }
             Stmt::DropDatabase(names) => {
                 if open {

@@ -54,7 +54,7 @@ pub(super) fn statement_kind(stmt: &Stmt) -> StatementKind {
             | MediaKind::VerifyOnly => StatementKind::MediaInfo,
             _ => StatementKind::Media,
         },
-        Stmt::Alter(..) => StatementKind::Alter,
+        Stmt::Alter(..) | Stmt::Endpoint(_) => StatementKind::Alter,
         Stmt::Kill(..) => StatementKind::Kill,
         _ => StatementKind::Other,
     }

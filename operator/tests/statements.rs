@@ -1,6 +1,10 @@
-//! Every statement that the operator can send to a SQL Server, held against what SQL Server 2008 R2 does not
-//! know. With `PCHAT_STATEMENTS_DIR` set the texts are also written there, one file each, so that Microsoft's
+//! Every statement that the operator can send to a SQL Server, or tells a person to type, held against what SQL Server 2008 R2 does
+//! not know. With `PCHAT_STATEMENTS_DIR` set the texts are also written there, one file each, so that Microsoft's
 //! parser can be run over them.
+
+mod advised;
+#[path = "../planner/tests/common/mod.rs"]
+mod common;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -224,6 +228,9 @@ fn dynamic_texts_are_taken_out_as_the_far_end_will_see_them() {
 
 #[test]
 fn no_statement_uses_what_sql_server_2008_r2_does_not_know() {
+    for (kind, line) in advised::statements("mgc") {
+        assert_eq!(later_than_2008(&line), None, "{kind:?}: {line}");
+    }
     for (shape, batch) in shapes("mgc") {
         for text in dynamic(&batch.text()) {
             assert_eq!(later_than_2008(&text), None, "{shape}: {text}");
@@ -330,6 +337,9 @@ fn an_executors_name_can_not_break_the_owners_json() {
 fn the_texts_are_written_where_they_are_asked_for() {
     let Some(directory) = std::env::var_os("PCHAT_STATEMENTS_DIR").map(PathBuf::from) else { return };
     std::fs::create_dir_all(&directory).unwrap();
+    for (n, (kind, line)) in advised::statements(HOSTILE[1]).iter().enumerate() {
+        std::fs::write(directory.join(format!("advice-{kind:?}-{n}.sql")), line).unwrap();
+    }
     for (shape, batch) in shapes(HOSTILE[1]) {
         let text = batch.text();
         std::fs::write(directory.join(format!("{shape}.sql")), &text).unwrap();

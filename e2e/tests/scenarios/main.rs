@@ -6,6 +6,7 @@
 
 mod access;
 mod backups;
+mod calm_remedies;
 mod changed;
 mod cluster;
 mod common;

@@ -1,5 +1,6 @@
 //! What is printed as a remedy, typed as it stands in the state in which it is printed: it works, and leads to what was promised.
 
+use crate::calm_remedies;
 use crate::common::{BACKUP, PRIMARY, PRIMARY_MIRROR, Trial, each, exit};
 use crate::typist::{printed, query, type_all};
 use pchat_planner::advice::{AdviceKind, STORE_BACKUP};
@@ -23,18 +24,31 @@ async fn play(kind: AdviceKind) {
     let name = format!("{kind:?}");
     match kind {
         AdviceKind::GrantSysadmin => grant_sysadmin(&name).await,
-        AdviceKind::RemoveJournal => remove_journal(&name).await,
+        AdviceKind::RemoveJournal => {
+            each(["owner", "journal", "silence"], |what| remove_journal(&name, what)).await;
+        }
         AdviceKind::SaveTail => {
             each(["suspect", "recovery-pending", "not mirrored any more"], |how| save_tail(&name, how)).await;
         }
         AdviceKind::FailOverWithinSite => fail_over_within_site(&name).await,
         AdviceKind::FenceOldPrimary => fence_old_primary(&name).await,
         AdviceKind::SetOnline => set_online(&name).await,
+        AdviceKind::LeaveStandby => leave_standby(&name).await,
         AdviceKind::RemoveMirroring => remove_mirroring(&name).await,
         AdviceKind::ResumeMirroring => resume_mirroring(&name).await,
-        AdviceKind::MoveManagementStore => move_management_store(&name).await,
+        AdviceKind::MoveManagementStore => {
+            move_management_store(&name).await;
+            calm_remedies::play(kind).await;
+        }
         AdviceKind::SetPoolState => set_pool_state(&name).await,
         AdviceKind::ShowReplication => show_replication(&name).await,
+        AdviceKind::StopJob
+        | AdviceKind::EnableJob
+        | AdviceKind::DropLeftover
+        | AdviceKind::CreateEndpoint
+        | AdviceKind::StartEndpoint
+        | AdviceKind::OpenEndpointToPartners
+        | AdviceKind::RegisterServerName => calm_remedies::play(kind).await,
     }
 }
 
@@ -48,12 +62,17 @@ async fn grant_sysadmin(kind: &str) {
     trial.served(&run).await;
 }
 
-async fn remove_journal(kind: &str) {
+/// Only what is damaged is taken away.
+async fn remove_journal(kind: &str, what: &str) {
     let trial = Trial::disaster("").await;
-    let damage = "EXEC master.sys.sp_addextendedproperty @name = N'persistentchat.io/mgc/journal', @value = N'not ours';";
-    assert_eq!(query(&trial, BACKUP, damage).await, None);
+    let damage = format!(
+        "EXEC master.sys.sp_addextendedproperty @name = N'persistentchat.io/mgc/{what}', @value = N'not ours';"
+    );
+    assert_eq!(query(&trial, BACKUP, &damage).await, None);
     let run = trial.converge(&[]).await;
-    type_all(printed(run.stopped("JournalDamaged", exit::BLOCKED), kind), &trial, &[]).await;
+    let advice = printed(run.stopped("JournalDamaged", exit::BLOCKED), kind);
+    assert_eq!(advice[0].lines.len(), 2, "it is shown, and taken away: {run}");
+    type_all(advice, &trial, &[]).await;
     let run = trial.converge(&[]).await;
     trial.served(&run).await;
 }
@@ -135,6 +154,21 @@ async fn set_online(kind: &str) {
     type_all(printed(run.stopped("DatabaseUnusable", exit::BLOCKED), kind), &trial, &[]).await;
     let run = trial.converge(&[]).await;
     trial.served(&run).await;
+}
+
+/// msdb has lost the copy's history, and no log backup is left that would tell where it stands: nobody is asked any more.
+async fn leave_standby(kind: &str) {
+    let trial = Trial::start("logShipping: {backups: 8, copied: 8, restored: 8, standby: true}").await;
+    trial.order(&format!("forget-history {BACKUP}")).await;
+    trial.write(4).await;
+    trial.order("kill site primary").await;
+    trial.turn("backup");
+    let run = trial.converge(&[]).await;
+    type_all(printed(run.stopped("DatabaseUnusable", exit::APPROVAL), kind), &trial, &[]).await;
+    assert_eq!(trial.database(BACKUP), "restoring");
+    let run = trial.converge(&[]).await;
+    assert_eq!((run.code, trial.database(BACKUP).as_str()), (exit::DONE, "online"), "{run}");
+    trial.one_side_writes();
 }
 
 async fn remove_mirroring(kind: &str) {

@@ -10,7 +10,8 @@ use pchat_operator::sql::batches::Batch;
 use pchat_operator::sql::connect::connect;
 use pchat_operator::sql::connection::ServerError;
 use pchat_operator::sql::target::{Credentials, Deadlines, Encryption, Endpoint, Secret, Target};
-use pchat_psrp::{Auth, Command, Endpoint as ShellEndpoint, Security, Session, Value};
+use pchat_psrp::{Auth, Command, Endpoint as ShellEndpoint, Security, Session, Value as Typed};
+use serde_json::Value;
 use std::time::Duration;
 
 /// The Front End.
@@ -27,29 +28,32 @@ pub struct Printed {
     pub lines: Vec<String>,
 }
 
-/// What a run printed of this kind, host by host.
+/// What a run printed of this kind, host by host: because of its stop and its warnings, and of what a failover would meet.
 #[track_caller]
 pub fn printed(run: &Run, kind: &str) -> Vec<Printed> {
-    let all = run.document["advice"].as_array().unwrap_or_else(|| panic!("no advice in {run}"));
-    let found: Vec<Printed> = all.iter().filter(|a| a["kind"] == kind).map(|one| read(run, one)).collect();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let checks = list(&run.document["failoverReady"]["checks"]);
+    let troubles: Vec<Value> = checks.iter().flat_map(|check| list(&check["troubles"])).collect();
+    let warnings = list(&run.document["warnings"]);
+    let sentences = warnings.iter().map(|w| &w["message"]).chain(troubles.iter().map(|t| &t["remedy"]));
+    let said: Vec<&str> = sentences.filter_map(Value::as_str).collect();
+    let said = format!("{} {}", run.told(), said.join(" "));
+    let mut all = list(&run.document["advice"]);
+    all.extend(troubles.iter().flat_map(|trouble| list(&trouble["advice"])));
+    let found: Vec<Printed> = all.iter().filter(|a| a["kind"] == kind).map(|one| read(&said, one)).collect();
     assert!(!found.is_empty(), "{all:?} has no {kind}: {run}");
     found
 }
 
 /// Each line stands in the run's sentences as well, on a line of its own.
 #[track_caller]
-fn read(run: &Run, one: &serde_json::Value) -> Printed {
+fn read(said: &str, one: &Value) -> Printed {
     let text = |field: &str| one[field].as_str().unwrap().to_owned();
     let lines: Vec<String> =
         one["lines"].as_array().unwrap().iter().map(|l| l.as_str().unwrap().to_owned()).collect();
-    let warnings = run.document["warnings"].as_array().into_iter().flatten();
-    let said: Vec<&str> = warnings.filter_map(|w| w["message"].as_str()).collect();
-    let said = format!("{} {}", run.told(), said.join(" "));
     for line in &lines {
-        assert!(
-            said.lines().any(|l| l.strip_prefix('\t') == Some(line)),
-            "{line:?} is not printed in: {said}"
-        );
+        let alone = said.lines().any(|l| l.strip_prefix('\t') == Some(line));
+        assert!(alone, "{line:?} is not printed in: {said}");
     }
     Printed { kind: text("kind"), tool: text("tool"), host: text("host"), lines }
 }
@@ -157,8 +161,8 @@ fn command(line: &str) -> Command {
     while let Some(word) = words.next() {
         let name = word.strip_prefix('-').unwrap_or_else(|| panic!("{line}: {word} is no parameter"));
         let value = match words.peek() {
-            Some(next) if !next.starts_with('-') => Value::from(words.next().unwrap()),
-            _ => Value::Bool(true),
+            Some(next) if !next.starts_with('-') => Typed::from(words.next().unwrap()),
+            _ => Typed::Bool(true),
         };
         command = command.with(name, value);
     }

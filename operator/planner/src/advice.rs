@@ -8,6 +8,7 @@ use jiff::{SignedDuration, fmt::strtime};
 use serde::Serialize;
 
 use crate::facts::{Contact, Database, DatabaseState, Facts, InstanceState, MirroringState, PoolState, Role};
+use crate::identity;
 use crate::next::{BACKUP, BACKUP_MIRROR};
 use crate::policy::Evidence;
 use crate::pool::{InstanceId, Partner, Pool, Side};
@@ -29,6 +30,8 @@ pub enum AdviceKind {
     FenceOldPrimary,
     /// Bring the copy ONLINE again that somebody took OFFLINE.
     SetOnline,
+    /// Take a STANDBY copy out of STANDBY without a log backup: then the server tells where it stands.
+    LeaveStandby,
     /// End the mirroring session in which the copy waits.
     RemoveMirroring,
     /// Let a suspended mirroring session go on.
@@ -39,22 +42,44 @@ pub enum AdviceKind {
     SetPoolState,
     /// See how far the Central Management Store is replicated.
     ShowReplication,
+    /// End a job of log shipping that hangs.
+    StopJob,
+    /// Enable a job of log shipping.
+    EnableJob,
+    /// Take away what stands where the mirror is to be.
+    DropLeftover,
+    /// Create the endpoint through which databases are mirrored.
+    CreateEndpoint,
+    /// Start it.
+    StartEndpoint,
+    /// Let it take the part of a partner.
+    OpenEndpointToPartners,
+    /// Make a server known to itself by its present name.
+    RegisterServerName,
 }
 
 impl AdviceKind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [AdviceKind; 11] = [
+    pub const ALL: [AdviceKind; 19] = [
         AdviceKind::GrantSysadmin,
         AdviceKind::RemoveJournal,
         AdviceKind::SaveTail,
         AdviceKind::FailOverWithinSite,
         AdviceKind::FenceOldPrimary,
         AdviceKind::SetOnline,
+        AdviceKind::LeaveStandby,
         AdviceKind::RemoveMirroring,
         AdviceKind::ResumeMirroring,
         AdviceKind::MoveManagementStore,
         AdviceKind::SetPoolState,
         AdviceKind::ShowReplication,
+        AdviceKind::StopJob,
+        AdviceKind::EnableJob,
+        AdviceKind::DropLeftover,
+        AdviceKind::CreateEndpoint,
+        AdviceKind::StartEndpoint,
+        AdviceKind::OpenEndpointToPartners,
+        AdviceKind::RegisterServerName,
     ];
 }
 
@@ -126,19 +151,20 @@ pub(crate) fn grant_sysadmin(pool: &Pool, facts: &Facts) -> Vec<Advice> {
     declared.iter().filter(|id| pool.instance(**id).is_some()).filter_map(lacks).collect()
 }
 
-pub(crate) fn remove_journal(here: &str, database: &str) -> Advice {
+/// Shows all that stands there, and takes away what `damage` names: beside a damaged record another one may be whole and in use.
+pub(crate) fn remove_journal(here: &str, database: &str, damage: &str) -> Advice {
+    let damage = damage.to_lowercase();
     let like = quoted(&format!("persistentchat.io/{database}/%"));
     let drop = |what: &str| {
-        let name = quoted(&format!("persistentchat.io/{database}/{what}"));
-        format!(
-            "IF EXISTS (SELECT 1 FROM master.sys.extended_properties WHERE class = 0 AND name = {name}) \
-             EXEC master.sys.sp_dropextendedproperty @name = {name};"
-        )
+        let name = format!("persistentchat.io/{database}/{what}");
+        let line = format!("EXEC master.sys.sp_dropextendedproperty @name = {};", quoted(&name));
+        damage.contains(&format!("{} ", name.to_lowercase())).then_some(line)
     };
     let show = format!(
         "SELECT name, value FROM master.sys.extended_properties WHERE class = 0 AND name LIKE {like};"
     );
-    Advice::sql(AdviceKind::RemoveJournal, here, vec![show, drop("owner"), drop("journal")])
+    let drops = ["owner", "journal", "silence"].into_iter().filter_map(drop);
+    Advice::sql(AdviceKind::RemoveJournal, here, [show].into_iter().chain(drops).collect())
 }
 
 /// An instance of the other side that answered, if it is certain that it is none of those that the pool is to live on.
@@ -146,7 +172,7 @@ fn other<'a>(e: &'a Evidence<'_>, id: InstanceId) -> Option<(&'a InstanceState, 
     let found = e.facts.instances.get(&id).filter(|f| f.contact == Contact::Answers)?;
     let state = found.state.value()?;
     let same = |name: &str| !name.is_empty() && name.eq_ignore_ascii_case(&e.state.server_name);
-    (!same(&state.server_name)).then_some(())?;
+    (!same(&state.server_name) && !identity::same(e.facts, id, BACKUP)).then_some(())?;
     Some((state, state.database.as_ref()?))
 }
 
@@ -260,6 +286,12 @@ pub(crate) fn mend_copy(e: &Evidence<'_>) -> Vec<Advice> {
     }
 }
 
+pub(crate) fn leave_standby(e: &Evidence<'_>) -> Vec<Advice> {
+    let line = || vec![format!("RESTORE DATABASE {} WITH NORECOVERY;", bracketed(&e.db.name))];
+    let advice = || Advice::sql(AdviceKind::LeaveStandby, &instance(e.pool, BACKUP), line());
+    e.db.in_standby().then(advice).into_iter().collect()
+}
+
 fn partner_is_idle(e: &Evidence<'_>) -> bool {
     let mirror = e.facts.instances.get(&BACKUP_MIRROR).filter(|f| f.contact == Contact::Answers);
     let state = mirror.and_then(|f| f.state.value());
@@ -288,4 +320,44 @@ pub(crate) fn set_pool_state(e: &Evidence<'_>) -> Vec<Advice> {
 
 pub(crate) fn show_replication() -> Advice {
     Advice::shell(AdviceKind::ShowReplication, "Get-CsManagementStoreReplicationStatus".into())
+}
+
+pub(crate) fn stop_job(here: &str, job: &str) -> Advice {
+    let line = format!("EXEC msdb.dbo.sp_stop_job @job_name = {};", quoted(job));
+    Advice::sql(AdviceKind::StopJob, here, vec![line])
+}
+
+pub(crate) fn enable_job(here: &str, job: &str) -> Advice {
+    let line = format!("EXEC msdb.dbo.sp_update_job @job_name = {}, @enabled = 1;", quoted(job));
+    Advice::sql(AdviceKind::EnableJob, here, vec![line])
+}
+
+pub(crate) fn drop_leftover(there: &str, database: &str) -> Advice {
+    Advice::sql(AdviceKind::DropLeftover, there, vec![format!("DROP DATABASE {};", bracketed(database))])
+}
+
+/// The port is the one that a topology proposes. Windows accounts and AES, which every version knows; the algorithm is named because
+/// the default was RC4 up to SQL Server 2014 (CREATE ENDPOINT, Transact-SQL).
+pub(crate) fn create_endpoint(there: &str) -> Advice {
+    let line = "CREATE ENDPOINT [mirroring_endpoint] STATE = STARTED AS TCP (LISTENER_PORT = 5022) FOR DATABASE_MIRRORING \
+                (AUTHENTICATION = WINDOWS NEGOTIATE, ENCRYPTION = REQUIRED ALGORITHM AES, ROLE = PARTNER);";
+    Advice::sql(AdviceKind::CreateEndpoint, there, vec![line.into()])
+}
+
+pub(crate) fn start_endpoint(there: &str, endpoint: &str) -> Advice {
+    let line = format!("ALTER ENDPOINT {} STATE = STARTED;", bracketed(endpoint));
+    Advice::sql(AdviceKind::StartEndpoint, there, vec![line])
+}
+
+/// Only what is named is changed (ALTER ENDPOINT, Transact-SQL): it stays a witness's too.
+pub(crate) fn open_endpoint_to_partners(there: &str, endpoint: &str) -> Advice {
+    let line = format!("ALTER ENDPOINT {} FOR DATABASE_MIRRORING (ROLE = ALL);", bracketed(endpoint));
+    Advice::sql(AdviceKind::OpenEndpointToPartners, there, vec![line])
+}
+
+/// `old`: the name under which it is registered, where it is.
+pub(crate) fn register_server_name(there: &str, old: Option<&str>, current: &str) -> Advice {
+    let drop = old.map(|old| format!("EXEC sp_dropserver {};", quoted(old)));
+    let add = format!("EXEC sp_addserver {}, N'local';", quoted(current));
+    Advice::sql(AdviceKind::RegisterServerName, there, drop.into_iter().chain([add]).collect())
 }

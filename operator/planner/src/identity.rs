@@ -4,6 +4,7 @@
 //! before anything else: an answer would be taken for that of another server. An alias, a listener, a short or a full name is no
 //! fault, and a server that does not tell its name is unknown, which is told and stops nothing.
 
+use crate::advice::{self, Advice, remedy};
 use crate::facts::{Facts, InstanceState, ServerNames};
 use crate::journal::Phase;
 use crate::plan::{Reason, StepId, Stop};
@@ -39,13 +40,20 @@ pub(crate) fn clash(pool: &Pool, facts: &Facts) -> Option<Result<Stop, (Reason, 
     })
 }
 
+/// A sentence about a name that misleads, and what is to be typed against it.
+pub(crate) struct NameNote {
+    pub(crate) text: String,
+    pub(crate) advice: Option<Advice>,
+}
+
 /// All that there is to tell about who the servers are, a clash first: for whoever looks without planning.
 pub fn told(pool: &Pool, facts: &Facts) -> Vec<(Reason, String)> {
     let clash = clash(pool, facts).map(|clash| match clash {
         Ok(stop) => (stop.reason, format!("{} {}", stop.message, stop.remedy)),
         Err(told) => told,
     });
-    clash.into_iter().chain(notes(pool, facts)).collect()
+    let notes = notes(pool, facts).into_iter().map(|note| (Reason::ServerNames, note.text));
+    clash.into_iter().chain(notes).collect()
 }
 
 /// Whether two declared ends are one server, as far as they tell.
@@ -71,25 +79,34 @@ pub fn says(names: &ServerNames) -> Option<String> {
 }
 
 /// Sentences about names that mislead: none of them stops anything.
-pub(crate) fn notes(pool: &Pool, facts: &Facts) -> Vec<(Reason, String)> {
+pub(crate) fn notes(pool: &Pool, facts: &Facts) -> Vec<NameNote> {
     let mut out = Vec::new();
-    let mut say = |text: String| out.push((Reason::ServerNames, text));
+    let plain = |text: String| NameNote { text, advice: None };
+    let register = |what: String, there: &str, old: Option<&str>, current: &str| {
+        let advice = advice::register_server_name(there, old, current);
+        let text = remedy(&what, std::slice::from_ref(&advice), "Then restart its service.");
+        NameNote { text, advice: Some(advice) }
+    };
     for id in pool.instances() {
         let (Some(state), name) = (state(facts, id), instance(pool, id)) else { continue };
         let names = &state.names;
         match (&names.configured, says(names)) {
-            (None, None) => say(format!(
+            (None, None) => out.push(plain(format!(
                 "{name} does not tell its name (@@SERVERNAME and SERVERPROPERTY('ServerName') are NULL): whether it is the server \
                  that is meant is unknown."
-            )),
-            (None, Some(current)) => say(format!(
-                "{name} is {current}, and @@SERVERNAME is NULL there: its entry in sys.servers is missing, and log shipping and \
-                 mirroring do not find it by name. On it: EXEC sp_addserver N'{current}', N'local', then restart its service."
-            )),
-            (Some(old), Some(current)) if !old.eq_ignore_ascii_case(&current) => say(format!(
-                "{name} is {current}, and @@SERVERNAME still says {old}: the host was renamed. On it: EXEC sp_dropserver N'{old}'; \
-                 EXEC sp_addserver N'{current}', N'local', then restart its service."
-            )),
+            ))),
+            (None, Some(current)) => {
+                let what = format!(
+                    "{name} is {current}, and @@SERVERNAME is NULL there: its entry in sys.servers is missing, and log shipping and \
+                     mirroring do not find it by name."
+                );
+                out.push(register(what, &name, None, &current));
+            }
+            (Some(old), Some(current)) if !old.eq_ignore_ascii_case(&current) => {
+                let what =
+                    format!("{name} is {current}, and @@SERVERNAME still says {old}: the host was renamed.");
+                out.push(register(what, &name, Some(old), &current));
+            }
             _ => {}
         }
     }
@@ -101,17 +118,17 @@ pub(crate) fn notes(pool: &Pool, facts: &Facts) -> Vec<(Reason, String)> {
                 && name == other
                 && !same(facts, *a, *b)
             {
-                say(format!(
+                out.push(plain(format!(
                     "{} and {} are two servers, and both call themselves {}: log shipping and mirroring can't tell them apart by name.",
                     instance(pool, *a),
                     instance(pool, *b),
                     name.to_uppercase()
-                ));
+                )));
             }
         }
     }
     if let Some(text) = partner_missing(pool, facts) {
-        say(text);
+        out.push(plain(text));
     }
     out
 }

@@ -230,7 +230,11 @@ impl Planner<'_> {
     /// What must be told beside `next`; what is to be typed because of it is added to `advice`.
     fn warnings(&self, direction: Direction, advice: &mut Vec<Advice>) -> Vec<(Reason, String)> {
         let e = &self.e;
-        let mut out = identity::notes(e.pool, e.facts);
+        let mut out = Vec::new();
+        for note in identity::notes(e.pool, e.facts) {
+            out.push((Reason::ServerNames, note.text));
+            advice.extend(note.advice);
+        }
         if let Some(Err(clash)) = identity::clash(e.pool, e.facts) {
             out.insert(0, clash);
         }
@@ -249,7 +253,10 @@ impl Planner<'_> {
                 out.push((Reason::LogShippingIncomplete, stops::jobs_gone(e, jobs)));
             }
             if e.copy == Copy::Restoring {
-                out.extend(readiness::warnings(e.pool, e.facts, e.now));
+                for trouble in readiness::warnings(e.pool, e.facts, e.now) {
+                    out.push((trouble.reason, trouble.text()));
+                    advice.extend(trouble.advice);
+                }
             }
         }
         if direction == Direction::ForcedFailover

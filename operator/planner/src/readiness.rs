@@ -9,12 +9,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::advice::{self, Advice};
 use crate::copy::{self, Copy};
 use crate::facts::{Agent, Contact, Database, Endpoint, Facts, InstanceState, Job};
 use crate::next::{BACKUP, BACKUP_MIRROR};
 use crate::plan::{Hazard, Next, Reason};
 use crate::pool::{InstanceId, Partner, Pool, Side};
-use crate::stops::{bracketed, quoted};
+use crate::stops::STORE_PLACE;
 use crate::words::{instance, state_word, time};
 
 /// The cmdlets without which users are not served again.
@@ -56,11 +57,20 @@ pub struct Trouble {
     pub sentence: String,
     /// What helps.
     pub remedy: String,
+    /// What the remedy says is to be typed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<Advice>,
     /// Whether it stops a failover.
     pub holds: bool,
 }
 
 impl Trouble {
+    /// The same with a remedy that is typed: what to do, the lines, what follows.
+    fn advised(self, before: &str, advice: Advice, after: &str) -> Self {
+        let advice = vec![advice];
+        Trouble { remedy: advice::remedy(before, &advice, after), advice, ..self }
+    }
+
     /// Sentence and remedy.
     pub fn text(&self) -> String {
         format!("{}. {}", self.sentence.trim_end_matches('.'), self.remedy)
@@ -161,7 +171,7 @@ fn check(rule: &Rule, seen: &Seen<'_>) -> Option<Check> {
 }
 
 /// What a run that moves the pool tells before the point of no return: what will hurt a later step.
-pub(crate) fn warnings(pool: &Pool, facts: &Facts, now: Timestamp) -> Vec<(Reason, String)> {
+pub(crate) fn warnings(pool: &Pool, facts: &Facts, now: Timestamp) -> Vec<Trouble> {
     let seen = seen(pool, facts, now);
     let troubles = RULES.iter().filter(|rule| rule.warns).flat_map(|rule| match (rule.find)(&seen) {
         Found::Wrong(troubles) => troubles,
@@ -169,7 +179,7 @@ pub(crate) fn warnings(pool: &Pool, facts: &Facts, now: Timestamp) -> Vec<(Reaso
     });
     // That a job is gone is told by the plan itself.
     let own = |trouble: &Trouble| !trouble.holds && trouble.reason != Reason::LogShippingIncomplete;
-    troubles.filter(own).map(|trouble| (trouble.reason, trouble.text())).collect()
+    troubles.filter(own).collect()
 }
 
 /// What would leave users without their service behind the point of no return.
@@ -219,6 +229,7 @@ fn home(seen: &Seen<'_>) -> Found {
             subject: seen.here.to_lowercase(),
             sentence: stop.message.clone(),
             remedy: stop.remedy.clone(),
+            advice: stop.advice.clone(),
             holds: true,
         }]),
         Err(_) => Found::Unknown(format!("{} was not looked at yet", seen.here)),
@@ -256,6 +267,7 @@ fn shipped_copy(seen: &Seen<'_>) -> Found {
         subject: seen.here.to_lowercase(),
         sentence,
         remedy,
+        advice: Vec::new(),
         holds: true,
     }])
 }
@@ -267,6 +279,7 @@ fn log_shipping(seen: &Seen<'_>) -> Found {
         subject: subject.to_owned(),
         sentence,
         remedy,
+        advice: Vec::new(),
         holds: false,
     };
     // What a transition of ours has disabled is as it should be.
@@ -300,28 +313,30 @@ fn log_shipping(seen: &Seen<'_>) -> Found {
     for (kind, job) in jobs.into_iter().filter_map(|(kind, job)| Some((kind, job.as_ref()?))) {
         let here = &seen.here;
         if let Some(since) = hangs(job, state.clock) {
-            troubles.push(trouble(
-                &job.name,
-                format!(
-                    "the {kind} job {} on {here} has been running since {}, for more than {} min; a failover waits for it to end",
-                    job.name,
-                    time(since, seen.now),
-                    HANGS.as_mins()
-                ),
-                format!("See what it waits for; it is ended by EXEC msdb.dbo.sp_stop_job @job_name = {}.", quoted(&job.name)),
+            let sentence = format!(
+                "the {kind} job {} on {here} has been running since {}, for more than {} min; a failover waits for it to end",
+                job.name,
+                time(since, seen.now),
+                HANGS.as_mins()
+            );
+            troubles.push(trouble(&job.name, sentence, String::new()).advised(
+                "See what it waits for; if that does not come, end it.",
+                advice::stop_job(here, &job.name),
+                "It begins again by its schedule.",
             ));
         }
         if ours {
             continue;
         }
         if job.enabled == Some(false) {
-            troubles.push(trouble(
-                &job.name,
-                format!("the {kind} job {} on {here} is disabled: log shipping stands still, and what could be lost grows", job.name),
-                format!(
-                    "Enable it: EXEC msdb.dbo.sp_update_job @job_name = {}, @enabled = 1.",
-                    quoted(&job.name)
-                ),
+            let sentence = format!(
+                "the {kind} job {} on {here} is disabled: log shipping stands still, and what could be lost grows",
+                job.name
+            );
+            troubles.push(trouble(&job.name, sentence, String::new()).advised(
+                "Enable it.",
+                advice::enable_job(here, &job.name),
+                "It runs by its schedule again.",
             ));
         }
         if let Some((_, Err(error))) = &job.last_run {
@@ -383,6 +398,7 @@ fn agents(seen: &Seen<'_>) -> Found {
             subject: name.to_lowercase(),
             sentence,
             remedy,
+            advice: Vec::new(),
             holds: false,
         });
     }
@@ -429,6 +445,7 @@ fn backups(seen: &Seen<'_>) -> Found {
             subject: (*path).clone(),
             sentence: format!("{} can't read {path}: {}", seen.here, listing.why()?.trim_end_matches('.')),
             remedy: "Make it readable for the SQL Server service account.".into(),
+            advice: Vec::new(),
             holds: true,
         })
     });
@@ -448,6 +465,7 @@ fn shell(seen: &Seen<'_>) -> Found {
                  servers to use: nobody is served behind RecoverDatabase"
             ),
             remedy: remedy(seen.pool, Reason::PoolUnknown).unwrap_or_default(),
+            advice: Vec::new(),
             holds: true,
         }]);
     }
@@ -472,6 +490,7 @@ fn shell(seen: &Seen<'_>) -> Found {
             why.trim_end_matches('.')
         ),
         remedy: "Make it reachable, or point managementShell.uri at another Front End.".into(),
+        advice: Vec::new(),
         holds: false,
     }])
 }
@@ -502,6 +521,7 @@ fn cmdlets(seen: &Seen<'_>) -> Found {
                     ),
                 },
                 remedy: remedy(seen.pool, Reason::CmdletMissing).unwrap_or_default(),
+                advice: Vec::new(),
                 holds,
             }),
         }
@@ -537,6 +557,7 @@ fn chat_servers(seen: &Seen<'_>) -> Found {
             known.join(", ")
         ),
         remedy: remedy(seen.pool, Reason::ChatServersUnknown).unwrap_or_default(),
+        advice: Vec::new(),
         holds: true,
     });
     Found::of(troubles.collect(), || format!("the topology knows {}", declared.join(", ")))
@@ -545,18 +566,21 @@ fn chat_servers(seen: &Seen<'_>) -> Found {
 fn store(seen: &Seen<'_>) -> Found {
     match (seen.facts.shell.store_writable.value(), seen.facts.shell.store_writable.why()) {
         (Some(Ok(())), _) => Found::Fine("can be written".into()),
-        (Some(Err(why)), _) => Found::Wrong(vec![Trouble {
-            reason: Reason::CentralManagementUnavailable,
-            subject: "store".into(),
-            sentence: format!(
-                "it can't be written ({}): a failover recovers the database, then the pool can't be told",
-                why.trim_end_matches('.')
-            ),
-            remedy:
-                "Move it first: Invoke-CsManagementServerFailover -BackupSqlServerFqdn <its backup> -Force."
-                    .into(),
-            holds: false,
-        }]),
+        (Some(Err(why)), _) => {
+            let trouble = Trouble {
+                reason: Reason::CentralManagementUnavailable,
+                subject: "store".into(),
+                sentence: format!(
+                    "it can't be written ({}): a failover recovers the database, then the pool can't be told",
+                    why.trim_end_matches('.')
+                ),
+                remedy: String::new(),
+                advice: Vec::new(),
+                holds: false,
+            };
+            let advice = advice::move_management_store();
+            Found::Wrong(vec![trouble.advised("Move it first.", advice, STORE_PLACE)])
+        }
         (None, why) => Found::Unknown(why.unwrap_or("it was not tried").to_owned()),
     }
 }
@@ -566,8 +590,13 @@ fn mirror(seen: &Seen<'_>) -> Found {
         return Found::Idle;
     }
     let name = instance(seen.pool, BACKUP_MIRROR);
-    let trouble = |reason, sentence, remedy| {
-        Found::Wrong(vec![Trouble { reason, subject: name.to_lowercase(), sentence, remedy, holds: false }])
+    let trouble = |reason, sentence, remedy| Trouble {
+        reason,
+        subject: name.to_lowercase(),
+        sentence,
+        remedy,
+        advice: Vec::new(),
+        holds: false,
     };
     let Some(far) = seen.facts.instances.get(&BACKUP_MIRROR) else {
         return Found::Unknown(format!("{name} was not looked at yet"));
@@ -582,7 +611,7 @@ fn mirror(seen: &Seen<'_>) -> Found {
             ));
         }
         (Contact::Silent { detail, .. } | Contact::Unusable { detail } | Contact::Denied { detail }, _) => {
-            return trouble(
+            return Found::Wrong(vec![trouble(
                 Reason::MirrorUnavailable,
                 format!(
                     "{name} can't be asked ({}): after a failover {} has no mirror",
@@ -590,26 +619,32 @@ fn mirror(seen: &Seen<'_>) -> Found {
                     seen.pool.database
                 ),
                 "Bring it back before it is needed.".into(),
-            );
+            )]);
         }
     };
     // The mirror of the recovered copy itself is no leftover.
     let ours = seen.home.as_ref().is_ok_and(|(_, db)| db.mirroring.is_some());
     match state.database.as_ref().filter(|_| !ours) {
         None => Found::Fine(format!("{name} answers, and holds no other {}", seen.pool.database)),
-        Some(left) => trouble(
-            Reason::MirrorLeftover,
-            format!(
+        Some(left) => {
+            let sentence = format!(
                 "a database {} stands on {name} ({}), and is not a mirror of {}: the recovered database can't be mirrored there while it does",
                 left.name,
                 state_word(left),
                 seen.here
-            ),
-            format!(
-                "Find out what it is; where nothing in it is needed, take it away there: DROP DATABASE {}.",
-                bracketed(&left.name)
-            ),
-        ),
+            );
+            let session =
+                "It takes part in a mirroring session: find its partner before anything is taken away.";
+            let leftover = trouble(Reason::MirrorLeftover, sentence, session.into());
+            Found::Wrong(vec![match left.mirroring {
+                Some(_) => leftover,
+                None => leftover.advised(
+                    "Find out what it is; where nothing in it is needed, take it away there.",
+                    advice::drop_leftover(&name, &left.name),
+                    "Error 3702 says that somebody uses it: then it is no leftover.",
+                ),
+            }])
+        }
     }
 }
 
@@ -624,7 +659,7 @@ fn endpoints(seen: &Seen<'_>) -> Found {
             unknown.push(instance(seen.pool, id));
             continue;
         };
-        let (what, remedy) = match &state.endpoint {
+        let (what, before, advice, after) = match &state.endpoint {
             Endpoint::Started(_) => {
                 fine.push(name);
                 continue;
@@ -635,26 +670,34 @@ fn endpoints(seen: &Seen<'_>) -> Found {
             }
             Endpoint::Missing => (
                 format!("{name} has no database mirroring endpoint"),
-                "Create one there (CREATE ENDPOINT ... FOR DATABASE_MIRRORING).".to_owned(),
+                "Create one there, with the port that the topology names for mirroring.",
+                advice::create_endpoint(&name),
+                "Where the partners run under different accounts, each account needs CONNECT on the other's endpoint.",
             ),
             Endpoint::NotStarted(endpoint, state) => (
                 format!("the database mirroring endpoint {endpoint} on {name} is {state}"),
-                "Start it (ALTER ENDPOINT ... STATE = STARTED).".to_owned(),
+                "Start it.",
+                advice::start_endpoint(&name, endpoint),
+                "It listens from then on.",
             ),
             Endpoint::WitnessOnly(endpoint) => (
                 format!(
                     "the database mirroring endpoint {endpoint} on {name} takes the part of a witness only"
                 ),
-                "Let it take that of a partner as well (ALTER ENDPOINT ... ROLE = ALL).".to_owned(),
+                "Let it take that of a partner as well.",
+                advice::open_endpoint_to_partners(&name, endpoint),
+                "It goes on as a witness's too.",
             ),
         };
-        troubles.push(Trouble {
+        let trouble = Trouble {
             reason: Reason::MirrorEndpointUnusable,
             subject: instance(seen.pool, id).to_lowercase(),
             sentence: format!("{what}: after a failover {} can't be mirrored", seen.pool.database),
-            remedy,
+            remedy: String::new(),
+            advice: Vec::new(),
             holds: false,
-        });
+        };
+        troubles.push(trouble.advised(before, advice, after));
     }
     match (troubles.is_empty(), unknown.is_empty()) {
         (false, _) => Found::Wrong(troubles),
@@ -681,6 +724,7 @@ fn seed_share(seen: &Seen<'_>) -> Found {
                 seen.here,
                 instance(seen.pool, BACKUP_MIRROR)
             ),
+            advice: Vec::new(),
             holds: false,
         }]),
     }

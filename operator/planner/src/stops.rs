@@ -69,8 +69,10 @@ pub(crate) fn journal_damaged(here: &str, database: &str, damage: &str) -> Stop 
         None,
         format!("The journal of {database} in master on {here} can't be understood: {damage}."),
         (
-            &format!("Look at it; if no other operator works on {database}, remove it."),
-            vec![advice::remove_journal(here, database)],
+            &format!(
+                "Look at it. If a newer version wrote it, go on with that one; if no other operator works on {database}, remove it."
+            ),
+            vec![advice::remove_journal(here, database, damage)],
             "The run goes on by itself.",
         ),
     )
@@ -241,7 +243,7 @@ pub(crate) fn shell(e: &Evidence, step: StepId) -> Stop {
     )
 }
 
-const STORE_PLACE: &str =
+pub(crate) const STORE_PLACE: &str =
     "STORE-BACKUP stands for the SQL Server of the store's backup, which only the topology names.";
 
 pub(crate) fn store_sentence(why: &str) -> String {
@@ -261,7 +263,11 @@ pub(crate) fn store(step: StepId, why: &str) -> Stop {
         Reason::CentralManagementUnavailable,
         Some(step),
         format!("The Central Management Store can't be written: {why}."),
-        ("Move it; the run goes on by itself.", vec![advice::move_management_store()], STORE_PLACE),
+        (
+            "Move it, from the surviving site; the run goes on by itself.",
+            vec![advice::move_management_store()],
+            STORE_PLACE,
+        ),
     )
 }
 

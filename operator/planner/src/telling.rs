@@ -135,9 +135,13 @@ fn what_to_do(e: &Evidence, reason: Reason) -> (String, Vec<Advice>, String) {
         Reason::BackupDamaged => plain(
             "If there is another copy of that file, put it in its place on the share: the run goes on by itself.",
         ),
-        Reason::DatabaseUnusable => {
-            plain("If you know of a log backup that is missing, put it on the share: it is tried.")
-        }
+        Reason::DatabaseUnusable => (
+            "If you know of a log backup that is missing, put it on the share: it is tried. If not, the same can be done by hand that an \
+             approval does."
+                .into(),
+            advice::leave_standby(e),
+            "Then the server tells where it stands, and the run goes on by itself.".into(),
+        ),
         Reason::BackupsUnknown => plain(&unread_remedy(e)),
         Reason::LogShippingSourceUnknown => {
             plain("Declare logShipping.share and logShipping.folder; the run goes on by itself.")

@@ -13,8 +13,23 @@ use serde::{Deserialize, Serialize};
 /// Required: everything is encrypted and the certificate is verified. LoginOnly: only the login is encrypted, data
 /// travels in clear. Plaintext: nothing is encrypted, not even the password; only for servers whose TLS is too old
 /// to be used, on a network that is trusted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
+    strum::EnumString,
+)]
 #[schemars(inline)]
+#[strum(ascii_case_insensitive)]
 pub enum Encryption {
     /// Everything is encrypted and the certificate is verified.
     #[default]

@@ -323,7 +323,8 @@ pub enum Role {
 }
 
 /// `sys.database_mirroring.mirroring_state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum MirroringState {
     /// 0
     Suspended,
@@ -338,8 +339,10 @@ pub enum MirroringState {
     /// 5
     Unsynchronized,
     /// Another number.
+    #[strum(to_string = "in state {0}")]
     Other(u8),
     /// NULL.
+    #[strum(to_string = "not told")]
     Unknown,
 }
 
@@ -618,7 +621,7 @@ pub struct BackupSet {
 }
 
 /// `Get-CsPersistentChatState`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display)]
 pub enum PoolState {
     /// The primary side's database is used.
     Normal,

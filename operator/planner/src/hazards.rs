@@ -49,7 +49,7 @@ pub(crate) fn of_course(course: &Course, database: &str, looked: Timestamp) -> V
         let behind = match &broken.behind[..] {
             [] => String::new(),
             [file] => format!(", and with it what {file} holds"),
-            files => format!(", and with it what {} hold", crate::words::list(files)),
+            files => format!(", and with it what {} hold", crate::words::few(files)),
         };
         out.push(Hazard {
             reason: Reason::BackupDamaged,
@@ -165,8 +165,7 @@ pub(crate) fn digest(
 /// Kind, subject and fork of a hazard, short enough to be kept in the journal.
 fn key(h: &Hazard) -> String {
     let fork = h.fork.map_or_else(String::new, |f| f.to_string());
-    let hash =
-        Sha256::digest(format!("{:?}\u{0}{}\u{0}{fork}", h.reason, h.subject.to_lowercase()).as_bytes());
+    let hash = Sha256::digest(format!("{}\u{0}{}\u{0}{fork}", h.reason, h.subject.to_lowercase()).as_bytes());
     hash.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 

@@ -33,7 +33,7 @@ pub struct Owner {
 }
 
 /// How far a transition has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
 pub enum Phase {
     /// Begun; nothing irreversible was done.
     Open,

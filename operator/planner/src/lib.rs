@@ -33,7 +33,7 @@ mod steps;
 mod stops;
 mod telling;
 pub mod times;
-mod words;
+pub mod words;
 
 pub use actions::{BATCH_BYTES, BATCH_FILES};
 pub use looking::looking;

@@ -12,7 +12,7 @@ use crate::facts::Backups;
 use crate::journal::{Life, Silence};
 use crate::other_side::OtherSide;
 use crate::times::{Start, Times, Told, there};
-use crate::words::{after, time, whole};
+use crate::words::{after, time, whole_second};
 
 /// A backup that began this shortly after the first silent look is no sign of life: the look takes time itself, headers tell
 /// whole seconds, and clocks differ. A producer whose clock is further behind is seen to live only once its silence has lasted
@@ -58,9 +58,9 @@ impl Watch<'_> {
                 }
                 Err(_) => (new == Some(true) || self.times.appeared(self.oldest(), &told)).then_some(None)?,
             };
-            let seen = whole(there(self.now, self.ahead));
+            let seen = whole_second(there(self.now, self.ahead));
             let short = |text: &str| text.chars().take(MOST_CHARS).collect::<String>();
-            Some(Life { file: short(name), server: short(&set.server), began: began.map(whole), seen })
+            Some(Life { file: short(name), server: short(&set.server), began: began.map(whole_second), seen })
         });
         signs.max_by_key(|s| s.began)
     }

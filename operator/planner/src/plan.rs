@@ -11,7 +11,7 @@ use crate::lsn::{Lsn, Position};
 use crate::pool::{InstanceId, Side};
 
 /// A step of a transition. The names are used everywhere: plan, status, events, metrics, documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display)]
 pub enum StepId {
     /// Opens the transition at the far end.
     TakeOwnership,
@@ -41,7 +41,7 @@ pub enum StepId {
 
 /// What an executor is to do at the far end. Built by the planner alone; carries its precondition along. A transition in it is
 /// written only over the one whose `rev` is one less (or over another transition's, if `rev` is 0).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, strum::AsRefStr)]
 pub enum Action {
     /// Compare-and-swap the owner; write the transition (already open, or this new one). Issued again by the owner itself
     /// to write an approval beside the transition that it is for.
@@ -198,7 +198,9 @@ pub struct Step {
 }
 
 /// Named reasons: of stops, waits and warnings. Constants with a sentence each, used everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display, strum::VariantArray,
+)]
 pub enum Reason {
     /// The other side serves: a planned switchover is what is wanted.
     PlannedSwitchoverNeeded,
@@ -288,50 +290,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Reason; 42] = [
-        Reason::PlannedSwitchoverNeeded,
-        Reason::MirrorHoldsCommits,
-        Reason::PrimaryDamaged,
-        Reason::PrimaryMayBeAlive,
-        Reason::SilenceTooShort,
-        Reason::LogChainGap,
-        Reason::ForkAmbiguous,
-        Reason::StaleCopySuspected,
-        Reason::BothSidesOnline,
-        Reason::BackupsUnknown,
-        Reason::LogShippingSourceUnknown,
-        Reason::LossAboveLimit,
-        Reason::CentralManagementUnavailable,
-        Reason::IntentConflict,
-        Reason::OwnedByAnother,
-        Reason::BackupUnreachable,
-        Reason::RightsMissing,
-        Reason::DatabaseUnusable,
-        Reason::FailoverRunning,
-        Reason::WaitingForFarEnd,
-        Reason::FailbackNeeded,
-        Reason::AsDeclared,
-        Reason::NotEnforced,
-        Reason::ManagementShellUnavailable,
-        Reason::JournalDamaged,
-        Reason::LogShippingShared,
-        Reason::MirrorShareNeeded,
-        Reason::MirrorUnavailable,
-        Reason::LogShippingIncomplete,
-        Reason::EncryptionWeakened,
-        Reason::Looking,
-        Reason::PoolUnknown,
-        Reason::CmdletMissing,
-        Reason::ChatServersUnknown,
-        Reason::AgentStopped,
-        Reason::LogShippingUnhealthy,
-        Reason::MirrorLeftover,
-        Reason::MirrorEndpointUnusable,
-        Reason::BackupDamaged,
-        Reason::SameServer,
-        Reason::WrongServer,
-        Reason::ServerNames,
-    ];
+    pub const ALL: &'static [Reason] = <Reason as strum::VariantArray>::VARIANTS;
 }
 
 /// What a stop or wait is about, for a tired person.
@@ -415,7 +374,7 @@ impl Loss {
 }
 
 /// The transition that a plan is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::Display)]
 pub enum Direction {
     /// The pool is on the declared side.
     Steady(Side),

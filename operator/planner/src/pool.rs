@@ -35,8 +35,11 @@ impl fmt::Display for Side {
 }
 
 /// One of the two SQL Server instances of a side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Partner {
     /// The instance that was installed to hold the database.
     Database,
@@ -61,7 +64,7 @@ impl InstanceId {
 }
 
 /// What the operator may do with a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
 pub enum Mode {
     /// Look, and report what is.
     Observe,

@@ -9,7 +9,7 @@ use crate::facts::{Contact, MirroringState, Role};
 use crate::next::BACKUP_MIRROR;
 use crate::plan::StepId;
 use crate::policy::Evidence;
-use crate::words::{after, instance, list};
+use crate::words::{after, few, instance};
 
 /// How long a new mirroring session may take to synchronise before it is a stop.
 pub const MIRROR_GRACE: SignedDuration = SignedDuration::from_mins(1);
@@ -68,7 +68,7 @@ impl Evidence<'_> {
         let wanted = sorted(&self.pool.backup.active_servers);
         let active = sorted(&servers.active);
         if wanted != active {
-            return Servers::Differ(if active.is_empty() { "none".into() } else { list(&active) });
+            return Servers::Differ(if active.is_empty() { "none".into() } else { few(&active) });
         }
         let Some(open) = self.open else { return Servers::Done };
         if shell.replicated.is_pending() {
@@ -81,13 +81,13 @@ impl Evidence<'_> {
             Some(map) => {
                 let late: Vec<&String> = wanted.iter().filter(|s| map.get(*s) != Some(&true)).collect();
                 if !late.is_empty() {
-                    missing.push(format!("not replicated to {}", list(late)));
+                    missing.push(format!("not replicated to {}", few(late)));
                 }
             }
         }
         let unseen: Vec<&String> = wanted.iter().filter(|s| !self.connected(s)).collect();
         if !unseen.is_empty() {
-            missing.push(format!("no session of {} on {}", list(unseen), self.db.name));
+            missing.push(format!("no session of {} on {}", few(unseen), self.db.name));
         }
         if missing.is_empty() {
             return Servers::Done;
@@ -131,16 +131,11 @@ impl Evidence<'_> {
                 None => Mirror::Done,
                 Some(state) => match state.database.as_ref().and_then(|d| d.mirroring.as_ref()) {
                     Some(f) if healthy(f.state) && f.role == Role::Mirror => Mirror::Done,
-                    Some(f) => {
-                        Mirror::Unhealthy(format!("{name} sees its session as {:?}", f.state).to_lowercase())
-                    }
+                    Some(f) => Mirror::Unhealthy(format!("{name} sees its session as {}", f.state)),
                     None => Mirror::Unhealthy(format!("{name} knows of no session")),
                 },
             },
-            Some(m) => Mirror::Unhealthy(format!(
-                "the session to {name} is {}",
-                format!("{:?}", m.state).to_lowercase()
-            )),
+            Some(m) => Mirror::Unhealthy(format!("the session to {name} is {}", m.state)),
             None => match (far, far_state) {
                 (_, Some(state)) if state.restore.is_some() => {
                     Mirror::Seeding(format!("{name} is being seeded"))

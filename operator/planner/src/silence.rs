@@ -11,7 +11,7 @@ use crate::journal::{Note, Silence};
 use crate::policy::Evidence;
 use crate::pool::{Mode, Side};
 use crate::times::there;
-use crate::words::{after, whole};
+use crate::words::{after, whole_second};
 
 /// A record of silence counts for this long after the last look in it.
 pub const LAPSES: SignedDuration = SignedDuration::from_hours(24);
@@ -42,7 +42,7 @@ pub(crate) fn note(e: &Evidence) -> Option<Note> {
     if e.pool.active != Side::Backup || e.copy.is_recovered() || !e.other.quiet {
         return None;
     }
-    let far = |t| whole(there(t, e.ahead));
+    let far = |t| whole_second(there(t, e.ahead));
     let mut silence = Silence {
         rev: there_now.map_or(0, |s| s.rev.saturating_add(1)),
         since: far(e.other.silent_since?),

@@ -17,7 +17,7 @@ use crate::ownership::Ownership;
 use crate::plan::{Step, StepId, StepState};
 use crate::policy::Evidence;
 use crate::service::{Mirror, Servers};
-use crate::words::{count, instance, list, time};
+use crate::words::{count, few, instance, time};
 
 impl Evidence<'_> {
     /// Whether everything up to and with RecoverDatabase is closed by outcome.
@@ -199,7 +199,7 @@ pub(crate) fn forced(e: &Evidence) -> Vec<Step> {
         StepId::SetActiveServers,
         &format!("pool {}", e.pool.fqdn),
         "the pool is FailedOver",
-        format!("{} active, replicated, and connected", list(&e.pool.backup.active_servers)),
+        format!("{} active, replicated, and connected", few(&e.pool.backup.active_servers)),
         match e.servers() {
             Servers::Done => (Done, "the list is as declared".into()),
             Servers::Late(m) => (Done, format!("the list is as declared, but {m}")),
@@ -270,7 +270,7 @@ fn quiesce(e: &Evidence) -> (StepState, String) {
         let enabled: Vec<&String> = s.jobs().filter(|j| j.enabled != Some(false)).map(|j| &j.name).collect();
         return match enabled.is_empty() {
             true => (Pending, format!("{}, but the evidence is not written", quiet_jobs(s))),
-            false => (Pending, format!("enabled: {}", list(enabled))),
+            false => (Pending, format!("enabled: {}", few(enabled))),
         };
     }
     if let Some(job) = s.restore_job.as_ref().filter(|j| j.running) {
@@ -346,7 +346,7 @@ fn applying(e: &Evidence) -> ((StepState, String), Option<(u64, u64)>) {
     if read || (e.accepted.is_some() && !course.unseen) {
         let torn = match course.torn.len() {
             0 => String::new(),
-            _ => format!("; {} torn and can't be applied", list(course.torn.iter().map(|t| &t.name))),
+            _ => format!("; {} torn and can't be applied", few(course.torn.iter().map(|t| &t.name))),
         };
         return ((Done, format!("nothing applicable is left behind LSN {}{torn}", course.end.lsn)), progress);
     }
@@ -379,7 +379,7 @@ fn open_end(course: &Course) -> String {
         );
     }
     if !course.torn.is_empty() {
-        let names = list(course.torn.iter().map(|t| &t.name));
+        let names = few(course.torn.iter().map(|t| &t.name));
         return format!("whether anything applies behind LSN {end} is not known: torn are {names}");
     }
     "there is more than one recovery fork, and a person chooses".into()

@@ -13,7 +13,7 @@ use crate::policy::{Decision, Evidence, Row};
 use crate::pool::{InstanceId, Partner, Side};
 use crate::readiness;
 use crate::stops::stop;
-use crate::words::{base_name, count, duration, instance, list, time};
+use crate::words::{base_name, count, duration, few, instance, time};
 
 /// The words of a row that waits.
 pub(crate) fn row(e: &Evidence, row: &Row) -> String {
@@ -33,7 +33,7 @@ pub(crate) fn row(e: &Evidence, row: &Row) -> String {
     if row.decision == Decision::Wait(Reason::Looking) {
         return looking::words(e.pool, e.facts, e.now);
     }
-    let open = e.course().map(|c| list(c.torn.iter().map(|t| &t.name).chain(&c.in_use))).unwrap_or_default();
+    let open = e.course().map(|c| few(c.torn.iter().map(|t| &t.name).chain(&c.in_use))).unwrap_or_default();
     format!("{open} can't be read to the end; whether it is still being written shows in a moment")
 }
 

@@ -1,4 +1,6 @@
-//! How the planner says times, durations and names, so that every sentence says them alike.
+//! How times, durations, counts and names are said: by the planner, in a report and in a status alike.
+
+use std::fmt::Display;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -6,24 +8,24 @@ use crate::facts::{Database, DatabaseState};
 use crate::pool::{InstanceId, Pool};
 
 /// `a` later by `d`; the end of time where that does not exist.
-pub(crate) fn after(a: Timestamp, d: SignedDuration) -> Timestamp {
+pub fn after(a: Timestamp, d: SignedDuration) -> Timestamp {
     a.checked_add(d).unwrap_or(if d.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 /// `t` without its fraction of a second.
-pub(crate) fn whole(t: Timestamp) -> Timestamp {
+pub fn whole_second(t: Timestamp) -> Timestamp {
     Timestamp::from_second(t.as_second()).unwrap_or(t)
 }
 
 /// `23:41:07 UTC`, with the date when it is not that of `now`.
-pub(crate) fn time(t: Timestamp, now: Timestamp) -> String {
+pub fn time(t: Timestamp, now: Timestamp) -> String {
     let (z, n) = (t.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
-    let clock = format!("{:02}:{:02}:{:02} UTC", z.hour(), z.minute(), z.second());
-    if z.date() == n.date() { clock } else { format!("{} {clock}", z.date()) }
+    let clock = z.strftime("%H:%M:%S UTC");
+    if z.date() == n.date() { clock.to_string() } else { format!("{} {clock}", z.date()) }
 }
 
-/// `3 min 12 s`, as a person says it.
-pub(crate) fn duration(d: SignedDuration) -> String {
+/// `3 min 12 s`, in whole seconds.
+pub fn duration(d: SignedDuration) -> String {
     let s = d.as_secs().max(0);
     match (s / 86_400, s / 3_600 % 24, s / 60 % 60, s % 60) {
         (0, 0, 0, s) => format!("{s} s"),
@@ -31,12 +33,13 @@ pub(crate) fn duration(d: SignedDuration) -> String {
         (0, 0, m, s) => format!("{m} min {s} s"),
         (0, h, 0, _) => format!("{h} h"),
         (0, h, m, _) => format!("{h} h {m} min"),
+        (d, 0, ..) => format!("{d} d"),
         (d, h, ..) => format!("{d} d {h} h"),
     }
 }
 
 /// `host\instance` of a declared instance.
-pub(crate) fn instance(pool: &Pool, id: InstanceId) -> String {
+pub fn instance(pool: &Pool, id: InstanceId) -> String {
     match pool.instance(id) {
         Some(i) => i.to_string(),
         None => format!("the {} side's undeclared mirror", id.side),
@@ -44,7 +47,7 @@ pub(crate) fn instance(pool: &Pool, id: InstanceId) -> String {
 }
 
 /// The state of a database, as the server words it.
-pub(crate) fn state_word(db: &Database) -> &'static str {
+pub fn state_word(db: &Database) -> &'static str {
     match db.state {
         DatabaseState::Online if db.in_standby() => "in STANDBY",
         DatabaseState::Online => "ONLINE",
@@ -59,21 +62,34 @@ pub(crate) fn state_word(db: &Database) -> &'static str {
 }
 
 /// The last component of a Windows or UNC path.
-pub(crate) fn base_name(path: &str) -> &str {
+pub fn base_name(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
 }
 
 /// `3 files`, `1 file`.
-pub(crate) fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+pub fn count<N: From<u8> + PartialEq + Display>(n: N, one: &str) -> String {
+    if n == N::from(1) { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
-/// Names in a row, shortened when there are many.
-pub(crate) fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+/// `a`, `a and b`, `a, b and c`.
+pub fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     let names: Vec<S> = names.into_iter().collect();
-    let mut out = names.iter().take(3).map(|n| n.as_ref().to_owned()).collect::<Vec<_>>().join(", ");
-    if names.len() > 3 {
-        out.push_str(&format!(" and {} more", names.len() - 3));
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match &names[..] {
+        [] => "none".into(),
+        [one] => (*one).into(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
-    out
+}
+
+/// The same of three at most, for a sentence that many names would bury: `a, b, c and 4 more`.
+pub fn few<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    let names: Vec<S> = names.into_iter().collect();
+    match names.split_at_checked(3) {
+        Some((first, rest)) if !rest.is_empty() => {
+            let more = format!("{} more", rest.len());
+            list(first.iter().map(AsRef::as_ref).chain([more.as_str()]))
+        }
+        _ => list(names),
+    }
 }

@@ -91,7 +91,7 @@ impl Task<'_> {
             other => {
                 return Err(ActError::NotSent {
                     target: ends.shell.display(),
-                    detail: format!("there is no cmdlet for {}.", kind(other)),
+                    detail: format!("there is no cmdlet for {}.", other.as_ref()),
                 });
             }
         })
@@ -119,9 +119,4 @@ impl Task<'_> {
         }
         held
     }
-}
-
-fn kind(action: &Action) -> String {
-    let text = format!("{action:?}");
-    text.split([' ', '{']).next().unwrap_or_default().to_owned()
 }

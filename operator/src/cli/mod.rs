@@ -127,7 +127,7 @@ impl Allowed {
     fn again(&self) -> Vec<String> {
         let mut words = Vec::new();
         if self.least_encryption != Encryption::Required {
-            words.extend(["--least-encryption".into(), format!("{:?}", self.least_encryption)]);
+            words.extend(["--least-encryption".into(), self.least_encryption.to_string()]);
         }
         if self.demand_secret_hosts {
             words.push("--demand-secret-hosts".into());
@@ -137,9 +137,7 @@ impl Allowed {
 }
 
 fn encryption(text: &str) -> Result<Encryption, String> {
-    let known = [Encryption::Required, Encryption::LoginOnly, Encryption::Plaintext];
-    let found = known.into_iter().find(|level| format!("{level:?}").eq_ignore_ascii_case(text));
-    found.ok_or_else(|| "expected Required, LoginOnly or Plaintext".to_owned())
+    text.parse().map_err(|_| "expected Required, LoginOnly or Plaintext".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -114,9 +114,9 @@ impl Report for Watched<'_> {
     fn started(&self, step: StepId, view: &View<'_>) {
         let target = view.record.listing.iter().find(|s| s.id == step).map_or("", |s| s.target.as_str());
         self.running.set(Some(if target.is_empty() {
-            format!("{step:?}")
+            step.to_string()
         } else {
-            format!("{step:?} ({target})")
+            format!("{step} ({target})")
         }));
         self.inner.started(step, view);
     }

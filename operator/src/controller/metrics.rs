@@ -117,7 +117,7 @@ impl Metrics {
     /// One action has ended.
     pub fn acted(&self, step: StepId, confirmed: bool) {
         let outcome = if confirmed { "confirmed" } else { "failed" };
-        self.actions.get_or_create(&ActionLabels { step: format!("{step:?}"), outcome }).inc();
+        self.actions.get_or_create(&ActionLabels { step: step.to_string(), outcome }).inc();
     }
 
     /// What a pool's conditions answer.

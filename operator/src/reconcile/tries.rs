@@ -122,7 +122,7 @@ fn fingerprint(action: &Action) -> String {
         Action::ApplyLogs { from, files } => format!("apply {} {}", from.lsn, files.len()),
         Action::RecoverDatabase { at, .. } => format!("recover {}", at.lsn),
         Action::SetActiveServers { servers, .. } => format!("servers {}", servers.join(" ")),
-        other => format!("{:?}", std::mem::discriminant(other)),
+        other => other.as_ref().to_owned(),
     }
 }
 

@@ -48,7 +48,7 @@ fn by_this_run(view: &View<'_>) -> String {
         .iter()
         .filter(|s| s.state == StepState::Done && s.id != StepId::TakeOwnership)
         .filter(|s| record.steps.contains_key(&s.id))
-        .map(|s| format!("{:?}", s.id))
+        .map(|s| s.id.to_string())
         .collect();
     let mut text = match done.is_empty() {
         true => "This run has finished no step.".to_owned(),
@@ -65,7 +65,7 @@ fn by_this_run(view: &View<'_>) -> String {
 fn sent_and_not_confirmed(view: &View<'_>) -> Option<String> {
     let record = view.record;
     let steps: Vec<String> =
-        record.unconfirmed.iter().filter(|id| !record.is_done(**id)).map(|id| format!("{id:?}")).collect();
+        record.unconfirmed.iter().filter(|id| !record.is_done(**id)).map(|id| id.to_string()).collect();
     (!steps.is_empty()).then(|| {
         format!("An action of {} was sent and not confirmed: it may have taken effect.", list(&steps))
     })

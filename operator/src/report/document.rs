@@ -267,18 +267,18 @@ pub fn document(
         wanted: pool.active,
         active: view.facts.and_then(|f| f.shell.pool_state.value()).map(|(_, state)| side_of(*state)),
         at: millis(view.now),
-        direction: record.direction.or(plan.map(|plan| plan.direction)).map(|direction| match direction {
-            Direction::Steady(_) => "Steady".into(),
-            other => format!("{other:?}"),
-        }),
-        reason: plan.map(|plan| format!("{:?}", plan.rule)),
+        direction: record
+            .direction
+            .or(plan.map(|plan| plan.direction))
+            .map(|direction| direction.to_string()),
+        reason: plan.map(|plan| plan.rule.to_string()),
         next: plan.map(|plan| match &plan.next {
             Next::Converged => NextDocument::Converged,
             Next::Run(step, _) => NextDocument::Run { step: *step },
             Next::Wait { reason, message, .. } => {
-                NextDocument::Wait { reason: format!("{reason:?}"), message: message.clone() }
+                NextDocument::Wait { reason: reason.to_string(), message: message.clone() }
             }
-            Next::Blocked(stop) => NextDocument::Blocked { reason: format!("{:?}", stop.reason) },
+            Next::Blocked(stop) => NextDocument::Blocked { reason: stop.reason.to_string() },
         }),
         summary: header::header(view).into_iter().map(|line| capital(&line)).collect(),
         stop: halt.map(|halt| StopDocument {
@@ -312,7 +312,7 @@ pub fn document(
             .map(|plan| plan.warnings.iter())
             .into_iter()
             .flatten()
-            .map(|(reason, message)| Warning { reason: format!("{reason:?}"), message: message.clone() })
+            .map(|(reason, message)| Warning { reason: reason.to_string(), message: message.clone() })
             .collect(),
         advice: plan.map(|plan| plan.advice.clone()).unwrap_or_default(),
         left_to_you: left::left(view),
@@ -330,7 +330,7 @@ fn summary(pool: &Pool, facts: &Facts) -> FactsDocument {
             .instances
             .iter()
             .map(|(id, seen)| {
-                let partner = format!("{:?}", id.partner).to_lowercase();
+                let partner = id.partner;
                 let (contact, detail, silent_since) = contact(&seen.contact);
                 let state = seen.state.value();
                 let document = InstanceDocument {
@@ -352,7 +352,7 @@ fn summary(pool: &Pool, facts: &Facts) -> FactsDocument {
             ShellDocument {
                 contact,
                 detail,
-                pool_state: facts.shell.pool_state.value().map(|(_, state)| format!("{state:?}")),
+                pool_state: facts.shell.pool_state.value().map(|(_, state)| state.to_string()),
                 active_servers: facts.shell.servers.value().map(|servers| servers.active.clone()),
                 store_writable: facts.shell.store_writable.value().map(Result::is_ok),
             }

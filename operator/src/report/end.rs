@@ -4,7 +4,7 @@
 use pchat_planner::plan::{Direction, StepId};
 use pchat_planner::pool::Side;
 
-use super::words::{Paint, WIDTH, bytes, capital, count, duration, time, wrap};
+use super::words::{Paint, WIDTH, bytes, capital, count, time, took, wrap};
 use super::{Invocation, View, header, left};
 
 /// The report.
@@ -27,7 +27,7 @@ pub fn end(view: &View<'_>, invocation: &Invocation, paint: Paint) -> String {
     } else {
         out.push(paint.good(&format!(
             "Converged in {} ({} to {}): {}",
-            duration(ended.duration_since(record.started)),
+            took(ended.duration_since(record.started)),
             time(record.started, ended).trim_end_matches(" UTC"),
             time(ended, ended),
             outcome(view)
@@ -54,7 +54,7 @@ pub fn end(view: &View<'_>, invocation: &Invocation, paint: Paint) -> String {
         row("Lost", &capital(&header::loss(&record.loss, ended, true)));
     }
     for (reason, warning) in view.plan.map_or(&[][..], |plan| &plan.warnings) {
-        row("Warning", &format!("{} ({reason:?})", super::words::sentence(warning)));
+        row("Warning", &format!("{} ({reason})", super::words::sentence(warning)));
     }
     if record.transition.is_some() {
         let copy = invocation.state_file.as_ref().map(|path| format!("; a copy and this report in {path}"));

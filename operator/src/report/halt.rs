@@ -45,7 +45,7 @@ impl Halt {
     /// The constant that names it everywhere.
     pub fn name(&self) -> String {
         match self {
-            Halt::Planned(stop) => format!("{:?}", stop.reason),
+            Halt::Planned(stop) => stop.reason.to_string(),
             Halt::Failing { .. } => "ActionFailing".into(),
             Halt::WithoutEffect { .. } => "ActionWithoutEffect".into(),
             Halt::Stalled { .. } => "Stalled".into(),

@@ -5,7 +5,7 @@ use pchat_planner::plan::{Direction, Loss, Plan, Reason};
 use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
 
 use super::View;
-use super::words::{list, sentence, side_of, time, whole};
+use super::words::{duration, list, sentence, side_of, time};
 
 /// All of them, each to stand on a line of its own.
 pub fn header(view: &View<'_>) -> Vec<String> {
@@ -32,7 +32,7 @@ pub fn header(view: &View<'_>) -> Vec<String> {
 
 /// A warning as it stands at the top.
 pub fn warning(reason: Reason, text: &str) -> String {
-    format!("Warning ({reason:?}): {}", sentence(text))
+    format!("Warning ({reason}): {}", sentence(text))
 }
 
 /// What is and what is wanted.
@@ -108,7 +108,7 @@ pub fn silence(pool: &Pool, facts: &Facts, side: Side, now: jiff::Timestamp) -> 
             detail.trim_end_matches('.'),
             tried(tries),
             time(since, now),
-            whole(now.duration_since(since))
+            duration(now.duration_since(since))
         ));
     }
     parts.extend(others);
@@ -150,7 +150,7 @@ fn interval(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
     match (loss.at_most(), loss.at_most_until, loss.at_least_until) {
         (Some(most), Some(until), _) => format!(
             "At most {} of messages {will}: those stored after {safe} and until {}{}.",
-            whole(most),
+            duration(most),
             time(until, now),
             from(&loss.end_source)
         ),
@@ -159,7 +159,7 @@ fn interval(loss: &Loss, now: jiff::Timestamp, past: bool) -> String {
                 Some(at_least) => {
                     let length = loss.safe_until.map(|safe| at_least.duration_since(safe));
                     let length = length.filter(|length| length.as_secs() > 0);
-                    let length = length.map(|length| format!(", that is {} or more", whole(length)));
+                    let length = length.map(|length| format!(", that is {} or more", duration(length)));
                     format!("at least until {}{}", time(at_least, now), length.unwrap_or_default())
                 }
                 None => "for an unknown time".into(),

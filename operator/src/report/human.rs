@@ -132,19 +132,14 @@ impl Report for Lines {
             return;
         }
         let target = view.record.listing.iter().find(|s| s.id == step).map_or("", |s| s.target.as_str());
-        let line = format!("  {} {:18} {target}", self.paint.busy("▶"), super::words::step(step));
+        let line = format!("  {} {:18} {target}", self.paint.busy("▶"), step);
         inner.say(line.trim_end());
     }
 
     fn progress(&self, step: StepId, progress: &Progress) {
         let mut inner = self.inner();
         if inner.last_line.elapsed() >= QUIET {
-            let line = format!(
-                "  {} {:18} {}",
-                self.paint.busy("▶"),
-                super::words::step(step),
-                progress_words(progress)
-            );
+            let line = format!("  {} {:18} {}", self.paint.busy("▶"), step, progress_words(progress));
             inner.say(&line);
         }
     }
@@ -167,7 +162,7 @@ impl Report for Lines {
             inner.failure = key;
             let text = format!(
                 "{}, {}: {} Looking again.",
-                super::words::step(step),
+                step,
                 time(view.now, view.record.started),
                 sentence(&error.to_string())
             );
@@ -181,10 +176,10 @@ impl Report for Lines {
         inner.staying = None;
         let Some(Next::Wait { reason, message, step, .. }) = view.plan.map(|plan| &plan.next) else { return };
         // The message may count seconds; the reason does not.
-        let key = format!("{reason:?} {step:?}");
+        let key = format!("{reason} {step:?}");
         if inner.waiting.as_ref() != Some(&key) {
             inner.waiting = Some(key);
-            let text = wrap(&format!("Waiting ({reason:?}): {}", sentence(message)), "    ", WIDTH);
+            let text = wrap(&format!("Waiting ({reason}): {}", sentence(message)), "    ", WIDTH);
             let line = format!("  {} {}", self.paint.busy("…"), text.trim_start());
             inner.say(&line);
         }

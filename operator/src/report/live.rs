@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use pchat_planner::plan::{Direction, Next, Reason, StepId, StepState};
 use pchat_planner::pool::Pool;
 
-use super::words::{Paint, WIDTH, duration, sentence, time, wrap};
+use super::words::{Paint, WIDTH, sentence, time, took, wrap};
 use super::{Halt, Invocation, Report, View, header, human, steps, stop};
 use crate::far_end::{ActError, Progress};
 use crate::outside;
@@ -118,7 +118,7 @@ impl Live {
                 let text = bar(done, of, began, view.now);
                 line.set_message(text.unwrap_or_else(|| outside::terminal(&step.why, false)));
                 line.enable_steady_tick(TICK);
-                line.set_prefix(super::words::step(step.id));
+                line.set_prefix(step.id.to_string());
             } else {
                 line.disable_steady_tick();
                 line.set_style(plain());
@@ -140,7 +140,7 @@ fn running_style(paint: Paint, began: Timestamp) -> ProgressStyle {
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key(
         "took",
         move |_: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = out.write_str(&duration(Timestamp::now().duration_since(began)));
+            let _ = out.write_str(&took(Timestamp::now().duration_since(began)));
         },
     )
 }
@@ -157,7 +157,7 @@ fn bar(done: u64, of: u64, began: Timestamp, now: Timestamp) -> Option<String> {
     // An estimate from less than a tenth, or from less than a second, is a guess.
     if done * 10 >= of && done < of && elapsed >= 1_000 {
         let left = SignedDuration::from_millis((elapsed / done * (of - done)) as i64);
-        text.push_str(&format!(", about {} left", duration(left)));
+        text.push_str(&format!(", about {} left", took(left)));
     }
     Some(text)
 }
@@ -232,7 +232,7 @@ impl Report for Live {
     fn failed(&self, step: StepId, error: &ActError, view: &View<'_>) {
         let mut inner = self.inner();
         let text = format!(
-            "  {} {step:?}, {}: {} Looking again.",
+            "  {} {step}, {}: {} Looking again.",
             self.paint.bad("!"),
             time(view.now, view.record.started),
             sentence(&error.to_string())
@@ -244,7 +244,7 @@ impl Report for Live {
         let mut inner = self.inner();
         inner.staying = None;
         if let Some(Next::Wait { reason, message, .. }) = view.plan.map(|plan| &plan.next) {
-            let text = format!("  {} Waiting ({reason:?}): {}", self.paint.busy("…"), sentence(message));
+            let text = format!("  {} Waiting ({reason}): {}", self.paint.busy("…"), sentence(message));
             self.below(&mut inner, Some(text));
         }
     }

@@ -7,7 +7,7 @@ use pchat_planner::pool::Pool;
 use pchat_planner::readiness::{Check, Verdict};
 use serde::Serialize;
 
-use super::words::{Paint, WIDTH, list, opening, sentence, time, whole, wrap};
+use super::words::{Paint, WIDTH, duration, list, opening, sentence, time, wrap};
 
 /// The answer in words that stay the same while nothing happens, with what else is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ fn answer(pool: &Pool, outlook: &Outlook) -> (Told, Vec<Reason>) {
             let other = stop.as_ref().filter(|stop| stop.reason != Reason::FailbackNeeded);
             let other = other.map(|s| format!(" {} {}", sentence(&s.message), sentence(&s.remedy)));
             not_ready(
-                format!("{:?}", Reason::FailbackNeeded),
+                Reason::FailbackNeeded.to_string(),
                 format!(
                     "Moving back to {taking} is a failback, which this version does not do by itself: follow the published \
                      procedure.{}",
@@ -58,7 +58,7 @@ fn answer(pool: &Pool, outlook: &Outlook) -> (Told, Vec<Reason>) {
         Answer::Stops(stop) => {
             but.push(stop.reason);
             not_ready(
-                format!("{:?}", stop.reason),
+                stop.reason.to_string(),
                 format!(
                     "If {lost} were lost now, a failover to {taking} would stop: {} {}",
                     sentence(&stop.message),
@@ -74,7 +74,7 @@ fn answer(pool: &Pool, outlook: &Outlook) -> (Told, Vec<Reason>) {
             let mut remedies: Vec<&str> =
                 held.filter(|t| reasons.contains(&t.reason)).map(|t| t.remedy.as_str()).collect();
             remedies.dedup();
-            let reason = reasons.first().map(|reason| format!("{reason:?}")).unwrap_or_default();
+            let reason = reasons.first().map(|reason| reason.to_string()).unwrap_or_default();
             let text = format!(
                 "If {lost} were lost now, a failover to {taking} would wait for an approval: {} {}",
                 said.join(" "),
@@ -123,7 +123,7 @@ fn loss(loss: &Loss, now: Timestamp) -> String {
             "Lost would be what was stored after {} ({}): {} by now.",
             time(safe, now),
             loss.safe_source,
-            whole(now.duration_since(safe))
+            duration(now.duration_since(safe))
         ),
     }
 }

@@ -12,7 +12,7 @@ use pchat_planner::outlook::Outlook;
 use pchat_planner::plan::{Direction, Next, StepState};
 use pchat_planner::pool::{Instance, InstanceId, Partner, Pool, Side};
 
-use super::words::{Paint, WIDTH, count, list, meaning, sentence, side_of, time, whole, wrap};
+use super::words::{Paint, WIDTH, count, duration, list, meaning, sentence, side_of, time, wrap};
 use super::{View, header, journal, outlook, steps};
 
 /// Everything that was seen, and what a loss of the side that serves would meet now.
@@ -36,7 +36,7 @@ pub fn observed(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
     }
     out.push(String::new());
     for (reason, text) in identity::told(pool, facts) {
-        out.push(paint.bad(&wrap(&format!("{reason:?}: {}", sentence(&text)), "", WIDTH)));
+        out.push(paint.bad(&wrap(&format!("{reason}: {}", sentence(&text)), "", WIDTH)));
     }
     out.push(paint.strong("Log backups"));
     out.push(wrap(&backups(facts, view), "  ", WIDTH));
@@ -67,7 +67,7 @@ pub fn planned(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
                 StepState::Pending | StepState::Next => format!("{}: {}", step.target, step.effect),
                 _ => step.why.clone(),
             };
-            let name = format!("{:?}", step.id);
+            let name = step.id.to_string();
             let head = format!("  {} {name:18}  ", steps::mark(view, step, paint));
             out.push(
                 format!("{head}{}", wrap(&text, &" ".repeat(24), WIDTH).trim_start()).trim_end().to_owned(),
@@ -77,20 +77,20 @@ pub fn planned(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
     out.push(String::new());
     out.push(match &plan.next {
         Next::Converged => format!("Nothing to do: {}.", meaning(plan.rule)),
-        Next::Run(step, _) if plan.hazards.is_empty() => format!("Next: {step:?}."),
+        Next::Run(step, _) if plan.hazards.is_empty() => format!("Next: {step}."),
         Next::Run(step, _) => {
             let text = format!(
-                "Next: {step:?}. Before RecoverDatabase it would stop for an approval of what follows, unless it \
+                "Next: {step}. Before RecoverDatabase it would stop for an approval of what follows, unless it \
                  goes away by then."
             );
             wrap(&text, "", WIDTH)
         }
         Next::Wait { reason, message, .. } => {
-            wrap(&format!("Next: wait ({reason:?}). {}", sentence(message)), "", WIDTH)
+            wrap(&format!("Next: wait ({reason}). {}", sentence(message)), "", WIDTH)
         }
         Next::Blocked(stop) => wrap(
             &format!(
-                "Stop: {} ({:?}). {} {}",
+                "Stop: {} ({}). {} {}",
                 meaning(stop.reason),
                 stop.reason,
                 sentence(&stop.message),
@@ -101,7 +101,7 @@ pub fn planned(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
         ),
     });
     for hazard in &plan.hazards {
-        let text = format!("Hazard ({:?}): {}", hazard.reason, sentence(&hazard.sentence));
+        let text = format!("Hazard ({}): {}", hazard.reason, sentence(&hazard.sentence));
         out.push(wrap(&text, "", WIDTH));
     }
     if let Next::Blocked(stop) = &plan.next
@@ -204,7 +204,7 @@ fn instance(pool: &Pool, declared: Option<&Instance>, seen: &InstanceFacts, view
 
 /// `is being asked since 12 s, and has not answered yet.`
 fn being(what: &str, since: Timestamp, now: Timestamp) -> String {
-    format!("is being {what} since {}, and has not answered yet.", whole(now.duration_since(since)))
+    format!("is being {what} since {}, and has not answered yet.", duration(now.duration_since(since)))
 }
 
 /// A database in a few words, with the LSN of a copy.
@@ -342,7 +342,7 @@ fn shell(pool: &Pool, facts: &Facts, view: &View<'_>) -> String {
             format!("For the pool's state it {}", being("asked", *since, view.now))
         }
         Fact::Known { value: (_, state), .. } => {
-            format!("The pool's state is {state:?} ({} side).", side_of(*state))
+            format!("The pool's state is {state} ({} side).", side_of(*state))
         }
         Fact::Unknown { why, .. } => format!("The pool's state is not known: {}", sentence(why)),
     }];
@@ -384,7 +384,7 @@ fn transition(facts: &Facts, view: &View<'_>) -> String {
     let mut text = match &journal.transition {
         None => "No transition is recorded.".to_owned(),
         Some(t) => format!(
-            "Transition {} to {}, opened {}, is {:?}.",
+            "Transition {} to {}, opened {}, is {}.",
             t.id,
             t.intent,
             time(t.opened, view.now),

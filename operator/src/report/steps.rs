@@ -3,7 +3,7 @@
 use pchat_planner::plan::{Step, StepId, StepState};
 
 use super::View;
-use super::words::{self, Paint, bytes, count, duration};
+use super::words::{Paint, bytes, count, took};
 
 /// Columns of a step's name: the longest is `DisconnectSessions`, `QuiesceLogShipping`.
 const NAME: usize = 18;
@@ -29,8 +29,8 @@ pub fn under_way(view: &View<'_>, id: StepId) -> bool {
 
 /// The whole line, without its end.
 pub fn line(view: &View<'_>, step: &Step, paint: Paint) -> String {
-    let took = view.record.took(step.id, view.now).map(duration).unwrap_or_default();
-    let name = format!("{:NAME$}", words::step(step.id));
+    let took = view.record.took(step.id, view.now).map(took).unwrap_or_default();
+    let name = format!("{:NAME$}", step.id);
     let name = if matches!(step.state, StepState::Pending | StepState::Skipped) && took.is_empty() {
         paint.faint(&name)
     } else {

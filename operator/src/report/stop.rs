@@ -1,16 +1,15 @@
 //! The last lines of a run that stopped: what stopped it, what has and has not changed, what to do, the command.
 
 use pchat_planner::plan::Next;
-use pchat_planner::pool::Mode;
 
 use super::changed::changed;
-use super::words::{Paint, WIDTH, capital, list, meaning, opening, sentence, time, whole, wrap};
+use super::words::{Paint, WIDTH, capital, duration, list, meaning, opening, sentence, time, wrap};
 use super::{Halt, Invocation, View};
 use crate::observe::HOME;
 
 /// A stop. `ended`: the run is over; otherwise it stays and goes on by itself.
 pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint, ended: bool) -> String {
-    let at = halt.step().map(|step| format!(" at {step:?}")).unwrap_or_default();
+    let at = halt.step().map(|step| format!(" at {step}")).unwrap_or_default();
     let mut out = vec![paint.bad(&format!("Stopped{at}: {} ({}).", headline(halt), halt.name()))];
     let mut say = |text: &str| out.push(wrap(text, "  ", WIDTH));
     say(&message(view, halt));
@@ -78,7 +77,7 @@ pub fn message(view: &View<'_>, halt: &Halt) -> String {
             "{} Nothing has moved since {} ({}).",
             sentence(&capital(message)),
             time(*since, view.now),
-            whole(view.now.duration_since(*since))
+            duration(view.now.duration_since(*since))
         ),
     }
 }
@@ -136,13 +135,9 @@ pub fn still_running(view: &View<'_>) -> Option<String> {
 
 /// A run that may not act.
 pub fn not_enforced(view: &View<'_>, paint: Paint) -> String {
-    let mode = match view.pool.mode {
-        Mode::Observe => "Observe",
-        Mode::Plan => "Plan",
-        Mode::Enforce => "Enforce",
-    };
+    let mode = view.pool.mode;
     let next = match view.plan.map(|plan| &plan.next) {
-        Some(Next::Run(step, _)) => format!("{step:?} would come next."),
+        Some(Next::Run(step, _)) => format!("{step} would come next."),
         Some(Next::Wait { message, .. }) => format!("It would wait: {}", sentence(message)),
         _ => String::new(),
     };

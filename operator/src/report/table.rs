@@ -23,9 +23,9 @@ pub fn decision_table() -> String {
         let _ = write!(page, "\n## {title}\n\n| row | evidence | decision |\n|---|---|---|\n");
         for row in TABLE.iter().filter(|row| row.stage == stage) {
             let decision = match row.decision {
-                Decision::Stop(reason) => format!("stop `{reason:?}`: {}", meaning(reason)),
-                Decision::Wait(reason) => format!("wait `{reason:?}`: {}", meaning(reason)),
-                Decision::Warn(reason) => format!("go on, and warn `{reason:?}`: {}", meaning(reason)),
+                Decision::Stop(reason) => format!("stop `{reason}`: {}", meaning(reason)),
+                Decision::Wait(reason) => format!("wait `{reason}`: {}", meaning(reason)),
+                Decision::Warn(reason) => format!("go on, and warn `{reason}`: {}", meaning(reason)),
                 Decision::Go => "go".to_owned(),
             };
             let _ = writeln!(page, "| `{}` | {} | {decision} |", row.id, row.evidence);

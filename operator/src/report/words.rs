@@ -1,47 +1,25 @@
-//! How times, durations, sizes and names are said; the same everywhere.
+//! How reports word what the planner does not: sizes, measured times, reasons; and how a paragraph is set.
 
 use std::fmt::Write as _;
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::PoolState;
-use pchat_planner::plan::{Reason, StepId};
+use pchat_planner::plan::Reason;
 use pchat_planner::pool::Side;
+pub use pchat_planner::words::{count, duration, list, time};
 
 /// Columns of a paragraph.
 pub const WIDTH: usize = 110;
-
-/// `23:41:07 UTC`, with the date when it is not that of `now`.
-pub fn time(at: Timestamp, now: Timestamp) -> String {
-    let (at, now) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
-    let clock = at.strftime("%H:%M:%S UTC");
-    if at.date() == now.date() { clock.to_string() } else { format!("{} {clock}", at.date()) }
-}
 
 /// In whole milliseconds: more would be noise in a report.
 pub fn millis(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
-/// `3 min 12 s`; tenths below ten seconds, because a step may take no longer.
-pub fn duration(d: SignedDuration) -> String {
+/// How long something took: `3 min 12 s`; tenths below ten seconds, because a step may take no longer.
+pub fn took(d: SignedDuration) -> String {
     let tenths = d.as_millis().max(0) / 100;
-    let s = tenths / 10;
-    match (s / 86_400, s / 3_600 % 24, s / 60 % 60, s % 60) {
-        (0, 0, 0, s) if s < 10 => format!("{s}.{} s", tenths % 10),
-        (0, 0, 0, s) => format!("{s} s"),
-        (0, 0, m, 0) => format!("{m} min"),
-        (0, 0, m, s) => format!("{m} min {s} s"),
-        (0, h, 0, _) => format!("{h} h"),
-        (0, h, m, _) => format!("{h} h {m} min"),
-        (d, 0, ..) => format!("{d} d"),
-        (d, h, ..) => format!("{d} d {h} h"),
-    }
-}
-
-/// A duration that is not measured but declared or estimated: whole seconds.
-pub fn whole(d: SignedDuration) -> String {
-    let d = SignedDuration::from_secs(d.as_secs().max(0));
-    if d.as_secs() < 10 { format!("{} s", d.as_secs()) } else { duration(d) }
+    if tenths < 100 { format!("{}.{} s", tenths / 10, tenths % 10) } else { duration(d) }
 }
 
 /// `1.2 GB`, in powers of ten as disks are sold.
@@ -59,23 +37,6 @@ pub fn bytes(n: u64) -> String {
         unit = next;
     }
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
-}
-
-/// `1 file`, `3 files`.
-pub fn count(n: u64, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
-}
-
-/// `a`, `a and b`, `a, b and c`.
-pub fn list<S: AsRef<str>>(names: &[S]) -> String {
-    match names {
-        [] => "none".into(),
-        [one] => one.as_ref().into(),
-        [first @ .., last] => {
-            let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
-            format!("{} and {}", first.join(", "), last.as_ref())
-        }
-    }
 }
 
 /// A sentence ends with a full stop, whoever wrote it.
@@ -102,11 +63,6 @@ pub fn opening(text: &str, names: &[&str]) -> String {
     } else {
         text.to_owned()
     }
-}
-
-/// The name of a step, as everywhere.
-pub fn step(id: StepId) -> String {
-    format!("{id:?}")
 }
 
 /// The side that a pool state stands for.
@@ -238,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_said_as_a_person_says_them() {
+    fn measured_times_have_tenths_while_they_are_short() {
         for (millis, said) in [
             (-5, "0.0 s"),
             (430, "0.4 s"),
@@ -251,9 +207,9 @@ mod tests {
             (86_400_000, "1 d"),
             (187_200_000, "2 d 4 h"),
         ] {
-            assert_eq!(duration(SignedDuration::from_millis(millis)), said);
+            assert_eq!(took(SignedDuration::from_millis(millis)), said);
         }
-        assert_eq!(whole(SignedDuration::from_millis(4_900)), "4 s");
+        assert_eq!(duration(SignedDuration::from_millis(4_900)), "4 s");
     }
 
     #[test]

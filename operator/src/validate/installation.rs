@@ -73,8 +73,8 @@ pub(super) fn encrypted_enough(found: &mut Found<'_>, field: &str, wanted: Encry
     found.say(
         field,
         format!(
-            "encryption {wanted:?} is weaker than what is allowed here ({least:?}). If that server can do no better, whoever \
-             starts the operator allows it with --least-encryption {wanted:?} (in the chart: leastEncryption)"
+            "encryption {wanted} is weaker than what is allowed here ({least}). If that server can do no better, whoever \
+             starts the operator allows it with --least-encryption {wanted} (in the chart: leastEncryption)"
         ),
     );
     None

@@ -99,7 +99,7 @@ fn course<'a>(moment: &Moment<'a>) -> Course<'a> {
 fn under_way(moment: &Moment<'_>, id: StepId) -> String {
     let step = moment.view.record.listing.iter().find(|step| step.id == id);
     let note = step.map(|step| super::note(&moment.view, step)).unwrap_or_default();
-    if note.is_empty() { format!("{id:?} is under way.") } else { format!("{id:?}: {}", sentence(&note)) }
+    if note.is_empty() { format!("{id} is under way.") } else { format!("{id}: {}", sentence(&note)) }
 }
 
 fn ready(moment: &Moment<'_>) -> Answer {
@@ -123,9 +123,9 @@ fn ready(moment: &Moment<'_>) -> Answer {
         Course::Suspended => (False, "Suspended".into(), suspended(moment)),
         Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
         Course::Halted(halt) => (False, halt.name(), halted(moment, halt)),
-        Course::Blocked(stop) => (False, format!("{:?}", stop.reason), stopped(stop)),
+        Course::Blocked(stop) => (False, stop.reason.to_string(), stopped(stop)),
         Course::Going(Reason::Looking, text) => (Unknown, LOOKING.to_owned(), text),
-        Course::Going(reason, text) => (False, format!("{reason:?}"), text),
+        Course::Going(reason, text) => (False, reason.to_string(), text),
     };
     answer("Ready", status, reason, text)
 }
@@ -160,7 +160,7 @@ fn suspended(moment: &Moment<'_>) -> String {
 
 fn not_enforced(moment: &Moment<'_>) -> String {
     format!(
-        "spec.mode is {:?}: the operator looks and changes nothing. {}",
+        "spec.mode is {}: the operator looks and changes nothing. {}",
         moment.view.pool.mode,
         next(moment)
     )
@@ -168,7 +168,7 @@ fn not_enforced(moment: &Moment<'_>) -> String {
 
 fn next(moment: &Moment<'_>) -> String {
     match moment.view.plan.map(|plan| &plan.next) {
-        Some(Next::Run(step, _)) => format!("{step:?} would come next."),
+        Some(Next::Run(step, _)) => format!("{step} would come next."),
         Some(Next::Wait { message, .. }) => format!("It would wait: {}", sentence(message)),
         _ => String::new(),
     }
@@ -224,8 +224,8 @@ fn reconciling(moment: &Moment<'_>) -> Answer {
             (True, halt.name(), "The run waits for an approval.".into())
         }
         Course::Halted(halt) => (False, halt.name(), "The run is stopped.".into()),
-        Course::Blocked(stop) => (False, format!("{:?}", stop.reason), "The run is stopped.".into()),
-        Course::Going(reason, text) => (True, format!("{reason:?}"), text),
+        Course::Blocked(stop) => (False, stop.reason.to_string(), "The run is stopped.".into()),
+        Course::Going(reason, text) => (True, reason.to_string(), text),
     };
     answer("Reconciling", status, reason, text)
 }
@@ -235,7 +235,7 @@ fn stalled(moment: &Moment<'_>) -> Answer {
         Course::Halted(halt) if !waits_for_approval(moment, halt) => {
             answer("Stalled", True, halt.name(), halted(moment, halt))
         }
-        Course::Blocked(stop) => answer("Stalled", True, format!("{:?}", stop.reason), stopped(stop)),
+        Course::Blocked(stop) => answer("Stalled", True, stop.reason.to_string(), stopped(stop)),
         _ => answer("Stalled", False, "NotStalled", "Nothing holds the operator up."),
     }
 }
@@ -287,7 +287,7 @@ fn conflict(moment: &Moment<'_>) -> Answer {
     match rule {
         Some(rule @ (Reason::IntentConflict | Reason::OwnedByAnother)) => {
             let status = if rule == Reason::IntentConflict { True } else { False };
-            answer("IntentConflict", status, format!("{rule:?}"), sentence(meaning(rule)))
+            answer("IntentConflict", status, rule.to_string(), sentence(meaning(rule)))
         }
         _ => answer("IntentConflict", False, "OneIntent", "Nobody else is moving the pool."),
     }
@@ -400,7 +400,7 @@ fn mirrored(moment: &Moment<'_>, facts: &Facts) -> Answer {
         match mirroring.map(|mirroring| mirroring.state) {
             Some(MirroringState::Synchronized | MirroringState::Synchronizing) => {}
             Some(other) => {
-                return say(False, "MirrorNotSynchronized", format!("{name} sees its session as {other:?}."));
+                return say(False, "MirrorNotSynchronized", format!("{name} sees its session as {other}."));
             }
             None => {
                 return say(False, "NotMirrored", format!("{} is not mirrored on {name}.", pool.database));

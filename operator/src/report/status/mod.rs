@@ -143,7 +143,7 @@ fn step(view: &View<'_>) -> Option<String> {
     }?;
     let needed: Vec<_> = plan.steps.iter().filter(|s| s.state != plan::StepState::Skipped).collect();
     let place = needed.iter().position(|s| s.id == id)? + 1;
-    Some(format!("{place}/{} {id:?}", needed.len()))
+    Some(format!("{place}/{} {id}", needed.len()))
 }
 
 fn plan_status(moment: &Moment<'_>) -> Option<PlanStatus> {
@@ -152,7 +152,7 @@ fn plan_status(moment: &Moment<'_>) -> Option<PlanStatus> {
     let digest = moment.halt.and_then(Halt::digest).filter(|_| question::is_whole(&plan.hazards));
     let digest = digest.map(str::to_owned);
     let listed = view.record.listing.iter().map(|step| StepStatus {
-        name: format!("{:?}", step.id),
+        name: step.id.to_string(),
         state: match step.state {
             plan::StepState::Done | plan::StepState::Skipped => StepState::Done,
             plan::StepState::Next => StepState::Next,
@@ -171,10 +171,7 @@ fn note(view: &View<'_>, step: &plan::Step) -> String {
 }
 
 fn transition(direction: Direction) -> String {
-    match direction {
-        Direction::Steady(_) => "Steady".into(),
-        other => format!("{other:?}"),
-    }
+    direction.to_string()
 }
 
 fn loss(loss: &plan::Loss, now: Timestamp, past: bool) -> LossStatus {
@@ -236,7 +233,7 @@ fn servers(view: &View<'_>, before: &PersistentChatPoolStatus) -> Vec<ObservedSe
             (format!("can't be asked: {}", sentence(detail)), None)
         }
         Contact::Answers => match facts.shell.pool_state.value() {
-            Some((_, state)) => (format!("the pool's state is {state:?}"), None),
+            Some((_, state)) => (format!("the pool's state is {state}"), None),
             None => ("answers; the pool's state is not known".into(), None),
         },
     };

@@ -40,6 +40,6 @@ fn listed(hazards: &[Hazard]) -> impl Iterator<Item = HazardStatus> {
     hazards.iter().take(HAZARDS_LIMIT).map_while(move |hazard| {
         let sentence = clip(&sentence(&hazard.sentence), SENTENCE_LIMIT);
         room = room.checked_sub(sentence.chars().count())?;
-        Some(HazardStatus { reason: format!("{:?}", hazard.reason), sentence })
+        Some(HazardStatus { reason: hazard.reason.to_string(), sentence })
     })
 }

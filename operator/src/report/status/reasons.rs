@@ -88,7 +88,7 @@ pub(super) fn listed(kind: &str, reason: &str) -> bool {
     own.iter().chain(&RUN).any(|(name, _)| *name == reason)
         // What was not looked at yet has no other answer.
         || reason == LOOKING
-        || WITH_STOPS.contains(&kind) && Reason::ALL.iter().any(|known| format!("{known:?}") == reason)
+        || WITH_STOPS.contains(&kind) && Reason::ALL.iter().any(|known| known.to_string() == reason)
 }
 
 /// The page of the documentation.
@@ -102,7 +102,7 @@ pub fn page() -> String {
          `Ready`, `Reconciling` and `Stalled` have one of these; `FailoverReady`, `ApprovalRequired` and `IntentConflict` have \
          one of the first table when it is what stands in the way.\n\n",
     );
-    let stops: Vec<_> = Reason::ALL.iter().map(|reason| (format!("{reason:?}"), meaning(*reason))).collect();
+    let stops: Vec<_> = Reason::ALL.iter().map(|reason| (reason.to_string(), meaning(*reason))).collect();
     table(&mut page, stops.iter().map(|(name, text)| (name.as_str(), *text)));
     table(&mut page, RUN.into_iter());
     page.push_str("## Of the pool\n\n");

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::advice::Advice;
 use crate::facts::PoolState;
 use crate::journal::{Epoch, Note, Transition};
-use crate::lsn::{Lsn, Position};
+use crate::lsn::{Fork, Lsn, Position};
 use crate::pool::{InstanceId, Side};
 
 /// A step of a transition. The names are used everywhere: plan, status, events, metrics, documentation.
@@ -304,10 +304,23 @@ pub struct Stop {
     pub message: String,
     /// What to do.
     pub remedy: String,
-    /// The digest to approve, where an approval resolves it.
+    /// The digest to approve, where an approval resolves it. It accepts the plan's hazards and its loss.
     pub digest: Option<String>,
+    /// Where the log parts: the other lines that could be followed.
+    pub instead: Vec<Alternative>,
     /// What the remedy says is to be typed.
     pub advice: Vec<Advice>,
+}
+
+/// Another line of the log that could be followed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Alternative {
+    /// The digest that chooses it.
+    pub digest: String,
+    /// Its fork; `None`: the one that the database is on.
+    pub fork: Option<Fork>,
+    /// What would be lost.
+    pub loss: Loss,
 }
 
 /// Exactly one thing comes next.

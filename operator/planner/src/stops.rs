@@ -14,7 +14,7 @@ use crate::pool::InstanceId;
 use crate::words::{instance, time};
 
 pub(crate) fn stop(reason: Reason, step: Option<StepId>, message: String, remedy: String) -> Stop {
-    Stop { reason, step, message, remedy, digest: None, advice: Vec::new() }
+    Stop { reason, step, message, remedy, digest: None, instead: Vec::new(), advice: Vec::new() }
 }
 
 /// A stop whose remedy is something to be typed: what to do, the lines, what follows.
@@ -183,7 +183,7 @@ pub(crate) fn intent_conflict(e: &Evidence, owner: &Owner) -> Stop {
                 instance(e.pool, BACKUP),
                 time(sign_of_life(e.state, e.run, owner), e.now)
             ),
-            format!("Stop that run, or make its manifest agree. To displace it, approve {}.", e.digest),
+            "Stop that run, or make its manifest agree. An approval displaces it.".into(),
         )
     }
 }

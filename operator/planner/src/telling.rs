@@ -8,12 +8,12 @@ use crate::looking;
 use crate::next::BACKUP;
 use crate::other_side::least_looks;
 use crate::ownership::Ownership;
-use crate::plan::{Reason, Step, StepId, StepState, Stop};
+use crate::plan::{Alternative, Reason, Step, StepId, StepState, Stop};
 use crate::policy::{Decision, Evidence, Row};
 use crate::pool::{InstanceId, Partner, Side};
 use crate::readiness;
 use crate::stops::stop;
-use crate::words::{base_name, count, duration, few, instance, time};
+use crate::words::{base_name, count, duration, few, instance};
 
 /// The words of a row that waits.
 pub(crate) fn row(e: &Evidence, row: &Row) -> String {
@@ -68,34 +68,15 @@ pub(crate) fn of_row(e: &Evidence, row: &Row, reason: Reason, step: Option<StepI
         message.push_str(&format!(" The pool does not use {db} on {here} yet."));
     }
     let (before, advice, after) = what_to_do(e, reason);
-    let mut remedy = advice::remedy(&before, &advice, &after);
-    if approvable {
-        let others: Vec<&str> =
-            e.hazards.iter().filter(|h| h.reason != reason).map(|h| h.sentence.as_str()).collect();
-        let with = match others.is_empty() {
-            true => String::new(),
-            false => format!(" together with: {}", others.join("; ")),
-        };
-        remedy.push_str(&format!(
-            " {} To accept exactly that{with}, approve {}.",
-            loss_words(e, e.chosen),
-            e.digest
-        ));
-        for (i, (digest, _)) in e.digests.iter().enumerate().filter(|(i, _)| *i != e.chosen) {
-            let fork = e
-                .courses
-                .get(i)
-                .and_then(|c| c.choices.last())
-                .map(|c| c.fork.to_string())
-                .unwrap_or_default();
-            remedy.push_str(&format!(
-                " Or follow fork {fork}: {} For that, approve {digest}.",
-                loss_words(e, i)
-            ));
-        }
-    }
+    let remedy = advice::remedy(&before, &advice, &after);
+    let instead = if approvable { alternatives(e) } else { Vec::new() };
     debug_assert!(!row.evidence.is_empty());
-    Stop { digest: approvable.then(|| e.digest.clone()), advice, ..stop(reason, step, message, remedy) }
+    Stop {
+        digest: approvable.then(|| e.digest.clone()),
+        instead,
+        advice,
+        ..stop(reason, step, message, remedy)
+    }
 }
 
 /// What a person does about a row that stops: first, the lines to be typed, and what follows.
@@ -242,20 +223,12 @@ fn capital(text: &str) -> String {
     }
 }
 
-fn loss_words(e: &Evidence, i: usize) -> String {
-    let Some((_, loss)) = e.digests.get(i) else { return String::new() };
-    match (loss.safe_until, loss.at_most()) {
-        (None, _) => "How much is lost is not known.".into(),
-        (Some(from), Some(d)) => {
-            format!("At most {} is lost: what was stored after {}.", duration(d), time(from, e.now))
-        }
-        (Some(from), None) => {
-            format!(
-                "What was stored after {} is lost; until when the other side stored messages is unknown.",
-                time(from, e.now)
-            )
-        }
-    }
+fn alternatives(e: &Evidence) -> Vec<Alternative> {
+    let others = e.digests.iter().enumerate().filter(|(i, _)| *i != e.chosen);
+    let fork = |i: usize| e.courses.get(i).and_then(|course| course.choices.last()).map(|choice| choice.fork);
+    others
+        .map(|(i, (digest, loss))| Alternative { digest: digest.clone(), fork: fork(i), loss: loss.clone() })
+        .collect()
 }
 
 /// The steps of calling off.

@@ -1,7 +1,7 @@
 //! Why a run stopped before it had converged: a named stop of the planner, or one of the driver's own.
 
 use jiff::Timestamp;
-use pchat_planner::plan::{Reason, StepId, Stop};
+use pchat_planner::plan::{Alternative, Reason, StepId, Stop};
 
 use crate::far_end::ActError;
 
@@ -58,6 +58,14 @@ impl Halt {
             Halt::Planned(stop) => stop.step,
             Halt::Failing { step, .. } | Halt::WithoutEffect { step, .. } => Some(*step),
             Halt::Stalled { step, .. } => *step,
+        }
+    }
+
+    /// Where the log parts: what else could be followed.
+    pub fn instead(&self) -> &[Alternative] {
+        match self {
+            Halt::Planned(stop) => &stop.instead,
+            _ => &[],
         }
     }
 

@@ -13,7 +13,7 @@ use pchat_planner::plan::{Direction, Next, StepState};
 use pchat_planner::pool::{Instance, InstanceId, Partner, Pool, Side};
 
 use super::words::{Paint, WIDTH, count, duration, list, meaning, sentence, side_of, time, wrap};
-use super::{View, header, journal, outlook, steps};
+use super::{View, header, journal, outlook, steps, stop};
 
 /// Everything that was seen, and what a loss of the side that serves would meet now.
 pub fn observed(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
@@ -108,6 +108,10 @@ pub fn planned(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
         && let Some(digest) = &stop.digest
     {
         out.push(format!("To accept exactly that: --approve {digest}"));
+        for other in &stop.instead {
+            out.push(wrap(&stop::instead(other, view.now), "", WIDTH));
+            out.push(format!("For that: --approve {}", other.digest));
+        }
     }
     let ahead = ahead(view, outlook, paint);
     if !ahead.is_empty() {

@@ -1,10 +1,11 @@
 //! The last lines of a run that stopped: what stopped it, what has and has not changed, what to do, the command.
 
-use pchat_planner::plan::Next;
+use jiff::Timestamp;
+use pchat_planner::plan::{Alternative, Next};
 
 use super::changed::changed;
 use super::words::{Paint, WIDTH, capital, duration, list, meaning, opening, sentence, time, wrap};
-use super::{Halt, Invocation, View};
+use super::{Halt, Invocation, View, header};
 use crate::observe::HOME;
 
 /// A stop. `ended`: the run is over; otherwise it stays and goes on by itself.
@@ -38,8 +39,18 @@ pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint,
             );
             out.push(wrap(&text, "  ", WIDTH));
         }
+        let approve = |digest: &str| {
+            format!("    {}", paint.strong(&format!("{} --approve {digest}", invocation.again)))
+        };
+        if let Some(plan) = view.plan {
+            out.push(wrap(&header::loss(&plan.loss, view.now, false), "  ", WIDTH));
+        }
         out.push("  To accept exactly that:".into());
-        out.push(format!("    {}", paint.strong(&format!("{} --approve {digest}", invocation.again))));
+        out.push(approve(digest));
+        for other in halt.instead() {
+            out.push(wrap(&instead(other, view.now), "  ", WIDTH));
+            out.push(approve(&other.digest));
+        }
     }
     if ended {
         out.push(
@@ -82,21 +93,16 @@ pub fn message(view: &View<'_>, halt: &Halt) -> String {
     }
 }
 
-/// A remedy without the sentence that names the stop's own digest.
-fn without_command(remedy: &str, digest: Option<&str>) -> String {
-    let own = digest.and_then(|digest| {
-        let (before, rest) = remedy.split_once(" To accept exactly that")?;
-        let (_, behind) = rest.split_once(&format!("approve {digest}."))?;
-        Some(format!("{before}{behind}"))
-    });
-    own.unwrap_or_else(|| remedy.to_owned())
+/// Another line of the log that could be followed, and what that would cost.
+pub fn instead(other: &Alternative, now: Timestamp) -> String {
+    let fork = other.fork.map_or_else(|| "the fork that it is on".into(), |fork| format!("fork {fork}"));
+    format!("Or follow {fork} instead: {}", header::loss(&other.loss, now, false))
 }
 
 /// What to do.
 pub fn remedy(halt: &Halt) -> String {
     match halt {
-        // The command that approves is told on a line of its own; what else could be approved is not.
-        Halt::Planned(stop) => sentence(&without_command(&stop.remedy, stop.digest.as_deref())),
+        Halt::Planned(stop) => sentence(&stop.remedy),
         // A failure's own sentence ends with its remedy.
         Halt::Failing { .. } => String::new(),
         Halt::WithoutEffect { .. } => {

@@ -166,8 +166,8 @@ async fn a_stop_that_waits_for_an_approval_names_the_loss_and_the_command_and_ta
     // Another danger is another question, with a time and an event of its own.
     let old = written.last();
     let mut new = old.clone();
+    new.question.as_mut().expect("a question").digest = Some("1234-abcd".into());
     let question = new.conditions.iter_mut().find(|c| c.type_ == "ApprovalRequired").expect("asked");
-    question.message = question.message.replace(&digest, "1234-abcd");
     question.last_transition_time = now();
     assert_eq!(
         changes(&old, &new).iter().map(|e| e.action.as_str()).collect::<Vec<_>>(),

@@ -181,7 +181,11 @@ fn stopped(stop: &pchat_planner::plan::Stop) -> String {
 fn halted(moment: &Moment<'_>, halt: &Halt) -> String {
     let view = &moment.view;
     let parts = [stop::message(view, halt), changed(view), stop::remedy(halt)];
-    let text = parts.join(" ");
+    let others = halt.instead().iter();
+    let others = others.map(|other| {
+        format!("{} For that: persistentchat.io/approve={}.", stop::instead(other, view.now), other.digest)
+    });
+    let text = parts.into_iter().chain(others).collect::<Vec<_>>().join(" ");
     match halt.digest() {
         // A message is cut at its end: what it costs and the command stand in front of what may be long.
         Some(digest) => format!("{} {} {}", lost(moment), accept(moment, digest), text.trim()),
@@ -243,9 +247,10 @@ fn stalled(moment: &Moment<'_>) -> Answer {
 /// Within its time an approval is something to wait for; after it, a stop like others.
 fn waits_for_approval(moment: &Moment<'_>, halt: &Halt) -> bool {
     let Some(digest) = halt.digest() else { return false };
-    let question = accept(moment, digest);
+    let asked_before = moment.before.question.as_ref().and_then(|question| question.digest.as_deref());
+    let another = asked_before.is_some_and(|before| before != digest);
     let mut before = moment.before.conditions.iter();
-    let asked = before.find(|old| same_answer(old, "ApprovalRequired", True, &question));
+    let asked = before.find(|old| same_answer(old, "ApprovalRequired", True, another));
     let waited = asked.map(|asked| moment.view.now.duration_since(asked.last_transition_time));
     let limit = SignedDuration::try_from(APPROVAL_WAIT).unwrap_or(SignedDuration::MAX);
     waited.is_none_or(|waited| waited < limit)
@@ -278,7 +283,8 @@ pub(super) fn still_asked(moment: &Moment<'_>) -> Option<Answer> {
     let plan = moment.view.plan.filter(|plan| !plan.hazards.is_empty() && !plan.digest.is_empty())?;
     let old = moment.before.conditions.iter().find(|c| c.type_ == "ApprovalRequired" && c.status == True)?;
     let given = moment.object.approval.as_ref().is_some_and(|given| given.digest == plan.digest);
-    let same = old.message.contains(&plan.digest) && !given;
+    let asked = moment.before.question.as_ref().and_then(|question| question.digest.as_ref());
+    let same = asked == Some(&plan.digest) && !given;
     same.then(|| answer("ApprovalRequired", True, old.reason.clone(), old.message.clone()))
 }
 

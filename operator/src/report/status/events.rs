@@ -3,9 +3,9 @@
 //! One event for each change. Reasons are the names of steps and conditions with their outcome, from the same words as
 //! plan and status.
 
-use pchat_crds::status::{ConditionStatus, PersistentChatPoolStatus, StepState};
+use pchat_crds::status::{Condition, ConditionStatus, PersistentChatPoolStatus, StepState};
 
-use super::past::same_answer;
+use super::past::{another_question, same_answer};
 
 /// How loud it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct Change {
 /// The events between two statuses, in order.
 pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus) -> Vec<Change> {
     let mut changes = steps(before, now);
+    let another = another_question(before, now.question.as_ref());
     for condition in &now.conditions {
         let old = before.conditions.iter().find(|old| old.type_ == condition.type_);
         // A step under way changes the reason of these all the time; their answer is what counts.
@@ -39,7 +40,7 @@ pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus
             continue;
         }
         let same = old.is_some_and(|old| {
-            same_answer(old, &condition.type_, condition.status, &condition.message)
+            same_answer(old, &condition.type_, condition.status, another)
                 && (old.reason == condition.reason || !is_stop(condition))
         });
         // What was never asked before is no news while all is well.
@@ -51,7 +52,7 @@ pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus
             kind: if bad { Kind::Warning } else { Kind::Normal },
             reason: condition.reason.clone(),
             action: condition.type_.clone(),
-            note: note(condition),
+            note: note(condition, now),
         });
     }
     changes
@@ -61,21 +62,20 @@ pub fn changes(before: &PersistentChatPoolStatus, now: &PersistentChatPoolStatus
 pub const NOTE: usize = 1024;
 
 /// An event that can't hold the whole question holds no digest either: it says where the question stands.
-fn note(condition: &pchat_crds::status::Condition) -> String {
-    let message = &condition.message;
-    match message.split_once("To accept exactly") {
-        Some((before, _)) if message.len() > NOTE => {
-            format!(
-                "{before}What is asked, and the command that accepts it, stand in status.question and in the condition {}.",
-                condition.type_
-            )
-        }
-        _ => message.clone(),
+fn note(condition: &Condition, now: &PersistentChatPoolStatus) -> String {
+    let asks =
+        now.question.as_ref().filter(|_| is_bad(&condition.type_, condition.status) && is_stop(condition));
+    match asks {
+        Some(question) if condition.message.len() > NOTE => format!(
+            "{} What is asked, and the command that accepts it, stand in status.question and in the condition {}.",
+            question.loss, condition.type_
+        ),
+        _ => condition.message.clone(),
     }
 }
 
 /// Whether a condition tells of something that holds the pool up, not of work under way.
-fn is_stop(condition: &pchat_crds::status::Condition) -> bool {
+fn is_stop(condition: &Condition) -> bool {
     !matches!(
         condition.reason.as_str(),
         "FailoverRunning" | "TransitionOpen" | "WaitingForFarEnd" | "SilenceTooShort"

@@ -75,6 +75,7 @@ pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
         return told.clone();
     }
     let moving = view.plan.is_some_and(|plan| !matches!(plan.direction, Direction::Steady(_)));
+    let question = question::question(moment);
     let mut status = PersistentChatPoolStatus {
         observed_generation: object.generation,
         active_database: facts
@@ -82,10 +83,16 @@ pub fn status(moment: &Moment<'_>) -> PersistentChatPoolStatus {
             .map(|(_, state)| side(side_of(*state))),
         step: view.plan.and_then(|_| step(&view)),
         last_log_backup: last_log_backup(&view),
-        conditions: past::stamp(conditions::all(moment), before, object.generation, view.now),
+        conditions: past::stamp(
+            conditions::all(moment),
+            question.as_ref(),
+            before,
+            object.generation,
+            view.now,
+        ),
         plan: moving.then(|| plan_status(moment)).flatten(),
         loss: view.plan.filter(|_| moving).map(|plan| loss(&plan.loss, view.now, done(&view))),
-        question: question::question(moment),
+        question,
         approval: object.approval.clone(),
         journal: facts.and_then(journal).map(|journal| JournalStatus {
             epoch: journal.owner.as_ref().map(|owner| owner.epoch.0.clone()),
@@ -111,7 +118,8 @@ pub fn refused(
     status.observed_generation = object.generation;
     let kept = before.conditions.iter().filter(|c| answers.iter().all(|a| a.kind != c.type_)).cloned();
     let kept: Vec<Condition> = kept.collect();
-    status.conditions = past::stamp(answers.to_vec(), before, object.generation, now);
+    status.conditions =
+        past::stamp(answers.to_vec(), before.question.as_ref(), before, object.generation, now);
     status.conditions.extend(kept);
     status
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pchat_crds::status::{
-    Condition, ConditionStatus, HISTORY_LIMIT, PersistentChatPoolStatus, TransitionStatus,
+    Condition, ConditionStatus, HISTORY_LIMIT, PersistentChatPoolStatus, QuestionStatus, TransitionStatus,
 };
 use pchat_planner::journal::{Phase, Transition};
 use pchat_planner::plan::Direction;
@@ -21,9 +21,9 @@ pub fn agreed(
     theirs: &PersistentChatPoolStatus,
 ) -> PersistentChatPoolStatus {
     let mut agreed = ours.clone();
+    let another = another_question(theirs, ours.question.as_ref());
     for condition in &mut agreed.conditions {
-        let same =
-            |old: &&Condition| same_answer(old, &condition.type_, condition.status, &condition.message);
+        let same = |old: &&Condition| same_answer(old, &condition.type_, condition.status, another);
         if let Some(old) = theirs.conditions.iter().find(same) {
             condition.last_transition_time = old.last_transition_time;
         }
@@ -102,29 +102,29 @@ pub fn keep_lag(status: &mut PersistentChatPoolStatus, before: &PersistentChatPo
     }
 }
 
-/// Whether `old` gave this answer already. What asks for an approval under another digest is another question, with a time of its
-/// own.
-pub fn same_answer(old: &Condition, kind: &str, status: ConditionStatus, message: &str) -> bool {
-    let another = digest(&old.message).zip(digest(message)).is_some_and(|(then, now)| then != now);
-    old.type_ == kind && old.status == status && !(kind == "ApprovalRequired" && another)
+/// Whether `old` gave this answer already. Another question is another answer, with a time of its own.
+pub fn same_answer(old: &Condition, kind: &str, status: ConditionStatus, another_question: bool) -> bool {
+    old.type_ == kind && old.status == status && !(kind == "ApprovalRequired" && another_question)
 }
 
-/// The digest that a message tells, if it asks for an approval.
-fn digest(message: &str) -> Option<&str> {
-    let (_, behind) = message.split_once("persistentchat.io/approve=")?;
-    behind.split_whitespace().next()
+/// Whether `now` asks for an approval under another digest than `before` did.
+pub fn another_question(before: &PersistentChatPoolStatus, now: Option<&QuestionStatus>) -> bool {
+    let digest = |question: Option<&QuestionStatus>| question.and_then(|question| question.digest.clone());
+    digest(before.question.as_ref()).zip(digest(now)).is_some_and(|(then, now)| then != now)
 }
 
 /// Times of change are those of before while the answer is the same.
 pub fn stamp(
     answers: Vec<Answer>,
+    question: Option<&QuestionStatus>,
     before: &PersistentChatPoolStatus,
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
+    let another = another_question(before, question);
     let stamped = answers.into_iter().map(|answer| {
         debug_assert!(reasons::listed(answer.kind, &answer.reason), "not listed: {answer:?}");
-        let same = |old: &&Condition| same_answer(old, answer.kind, answer.status, &answer.message);
+        let same = |old: &&Condition| same_answer(old, answer.kind, answer.status, another);
         let old = before.conditions.iter().find(same);
         Condition {
             type_: answer.kind.to_owned(),

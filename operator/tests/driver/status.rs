@@ -199,6 +199,23 @@ fn unreadable(files: usize) -> Case {
     })
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_reached_without_full_encryption_is_warned_of_for_as_long_as_it_is() {
+    let mut case = Case::disaster();
+    case.pool.weakened = Some("1 server is reached without full encryption".into());
+    let (world, written) = (World::new(case), Written::default());
+    run(&world, &written, None).await;
+    for status in written.all() {
+        let (answer, reason, message) = condition(&status, "Encrypted");
+        assert_eq!((answer, reason), (ConditionStatus::False, "EncryptionWeakened"), "{message}");
+    }
+    let warned = written.events().iter().filter(|event| event.reason == "EncryptionWeakened").count();
+    assert_eq!(warned, 1, "told once");
+    world.case().pool.weakened = None;
+    run(&world, &written, None).await;
+    assert_eq!(condition(&written.last(), "Encrypted").0, ConditionStatus::True);
+}
+
 /// What an approval accepts can be read where it is given, whole; a text that is cut at its end does not lose what it costs.
 #[tokio::test(start_paused = true)]
 async fn a_long_question_begins_with_loss_and_command_and_stands_whole_in_the_status() {

@@ -57,6 +57,7 @@ pub(super) fn all(moment: &Moment<'_>) -> Vec<Answer> {
         answers.extend([protected(moment, facts), mirrored(moment, facts), split_brain(moment, facts)]);
         answers.extend([approval(moment), compliance(moment, facts), conflict(moment)]);
     }
+    answers.push(encrypted(moment));
     answers
 }
 
@@ -286,6 +287,19 @@ pub(super) fn still_asked(moment: &Moment<'_>) -> Option<Answer> {
     let asked = moment.before.question.as_ref().and_then(|question| question.digest.as_ref());
     let same = asked == Some(&plan.digest) && !given;
     same.then(|| answer("ApprovalRequired", True, old.reason.clone(), old.message.clone()))
+}
+
+/// Stands for as long as the declaration does.
+fn encrypted(moment: &Moment<'_>) -> Answer {
+    match &moment.view.pool.weakened {
+        Some(what) => answer("Encrypted", False, Reason::EncryptionWeakened.to_string(), sentence(what)),
+        None => answer(
+            "Encrypted",
+            True,
+            "AllEncrypted",
+            "All that is sent to SQL Server is encrypted, and its certificate is verified.",
+        ),
+    }
 }
 
 fn conflict(moment: &Moment<'_>) -> Answer {

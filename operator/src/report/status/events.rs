@@ -83,7 +83,7 @@ fn is_stop(condition: &Condition) -> bool {
 }
 
 fn is_bad(kind: &str, status: ConditionStatus) -> bool {
-    let good = matches!(kind, "Ready" | "FailoverReady" | "Protected" | "Mirrored");
+    let good = matches!(kind, "Ready" | "FailoverReady" | "Protected" | "Mirrored" | "Encrypted");
     status == if good { ConditionStatus::False } else { ConditionStatus::True }
 }
 

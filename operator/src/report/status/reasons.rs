@@ -23,7 +23,7 @@ const RUN: [(&str, &str); 8] = [
 pub(super) const LOOKING: &str = "Looking";
 
 /// Of the conditions that tell how the pool is.
-const POOL: [(&str, &[(&str, &str)]); 7] = [
+const POOL: [(&str, &[(&str, &str)]); 8] = [
     (
         "FailoverReady",
         &[
@@ -76,6 +76,13 @@ const POOL: [(&str, &[(&str, &str)]); 7] = [
         ],
     ),
     ("IntentConflict", &[("OneIntent", "nobody else is moving the pool")]),
+    (
+        "Encrypted",
+        &[
+            ("AllEncrypted", "all that is sent to SQL Server is encrypted, and its certificate is verified"),
+            ("EncryptionWeakened", "servers are reached without full encryption, as declared"),
+        ],
+    ),
 ];
 
 /// Conditions whose reason can be that of a stop or a wait as well.

@@ -14,7 +14,7 @@ use pchat_operator::sql::batches::guard::{LONGEST_TRANSITION, Warrant, transitio
 use pchat_operator::sql::batches::{
     Batch, Param, files, log_shipping, ownership, recover, restore, sessions, silence, state,
 };
-use pchat_planner::journal::{Epoch, Evidence, Life, Note, Phase, Silence, Transition};
+use pchat_planner::journal::{Epoch, Life, Note, Phase, Shipping, Silence, Transition};
 use pchat_planner::lsn::{Fork, Lsn, Position};
 use pchat_planner::pool::{LogSource, Side};
 use uuid::Uuid;
@@ -60,7 +60,7 @@ fn transition(name: &str) -> Transition {
         phase: Phase::Open,
         back: false,
         opened: Timestamp::UNIX_EPOCH,
-        evidence: Some(Evidence {
+        evidence: Some(Shipping {
             source: LogSource { share: format!(r"\\files\{name}"), folder: format!(r"D:\{name}") },
             secondary_id: Uuid::from_u128(2),
             primary_server: name.to_owned(),

@@ -84,7 +84,11 @@ async fn two_successors_on_two_forks_are_a_choice_for_a_person() {
     let trial = Trial::disaster("").await;
     trial.order("foreign-fork").await;
     let run = trial.converge(&[]).await;
-    run.stopped("ForkAmbiguous", exit::APPROVAL).tells(&["Or follow fork"]);
+    run.stopped("ForkAmbiguous", exit::APPROVAL);
+    let [other] = run.document["stop"]["instead"].as_array().map_or(&[][..], Vec::as_slice) else {
+        panic!("{run}");
+    };
+    assert!(other["fork"].is_string() && other["digest"] != run.digest(), "{other}");
     assert_eq!(trial.database(BACKUP), "restoring");
     let run = trial.converge(&["--approve", run.digest()]).await;
     assert_eq!(run.code, exit::DONE, "{run}");

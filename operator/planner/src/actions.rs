@@ -10,8 +10,8 @@ use crate::chain;
 use crate::copy;
 use crate::facts::{Contact, PoolState, Secondary, UserAccess};
 use crate::files;
-use crate::journal::{Epoch, Evidence as Shipping, Phase, Recovery, Transition};
-use crate::next::{BACKUP, Planner};
+use crate::journal::{Epoch, Phase, Recovery, Shipping, Transition};
+use crate::next::{BACKUP, Pass};
 use crate::other_side::FRESH;
 use crate::ownership::Ownership;
 use crate::plan::{Action, LogFile, Next, StepId};
@@ -26,7 +26,7 @@ pub const BATCH_FILES: usize = 24;
 /// A batch ends at the file with which it reaches this size, for the same reason.
 pub const BATCH_BYTES: u64 = 1 << 30;
 
-impl Planner<'_> {
+impl Pass<'_> {
     /// An approval is written at the far end before anything rests on it. Under a new token, as each taking: a delayed copy of this
     /// batch would otherwise put the transition back to what it is now.
     pub(crate) fn latch(&self) -> Option<Action> {

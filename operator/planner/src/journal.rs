@@ -48,7 +48,7 @@ pub enum Phase {
 /// What log shipping knew before it was touched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Evidence {
+pub struct Shipping {
     /// Share and folder.
     #[serde(flatten)]
     pub source: LogSource,
@@ -138,7 +138,7 @@ pub struct Transition {
     pub opened: Timestamp,
     /// What log shipping knew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Shipping>,
     /// The digest that a person accepted, if one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,

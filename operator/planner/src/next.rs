@@ -30,7 +30,7 @@ pub fn plan(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Plan {
     let mut plan = match survey(pool, facts, run, now) {
         Err(next) => bare(direction_wanted(pool), *next),
         Ok(e) => {
-            let planner = Planner { e };
+            let planner = Pass { e };
             unlocked(&planner.e, planner.plan())
         }
     };
@@ -155,11 +155,11 @@ pub(crate) fn home<'a>(
 }
 
 /// One pass over the evidence.
-pub(crate) struct Planner<'a> {
+pub(crate) struct Pass<'a> {
     pub e: Evidence<'a>,
 }
 
-impl Planner<'_> {
+impl Pass<'_> {
     fn plan(&self) -> Plan {
         let e = &self.e;
         if let Some(open) = e.open.filter(|t| t.intent == Side::Primary) {

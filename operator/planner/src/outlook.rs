@@ -15,7 +15,7 @@ use crate::readiness::{self, Check};
 
 /// The answer in short.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Foreseen {
     /// The pool is being moved to this side already.
     Moving(Side),
     /// The pool uses the backup side: moving it back is a failback, and this is what else stands in its way.
@@ -36,7 +36,7 @@ pub struct Outlook {
     /// The side that the pool would move to.
     pub to: Side,
     /// The answer in short.
-    pub answer: Answer,
+    pub answer: Foreseen,
     /// What would be lost, were it now; nothing is known of it where nothing was judged.
     pub loss: Loss,
     /// What a failover to the backup side needs, thing by thing; empty when that is where the pool is.
@@ -60,7 +60,7 @@ pub fn outlook(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Outlook
         let checks = if to == Side::Backup { readiness::checks(pool, facts, now) } else { Vec::new() };
         return Outlook {
             to: open.intent,
-            answer: Answer::Moving(open.intent),
+            answer: Foreseen::Moving(open.intent),
             loss: Loss::default(),
             checks,
         };
@@ -74,15 +74,15 @@ pub fn outlook(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Outlook
             Next::Blocked(stop) => Some(stop),
             _ => None,
         };
-        return Outlook { to, answer: Answer::Failback(stop), loss: Loss::default(), checks: Vec::new() };
+        return Outlook { to, answer: Foreseen::Failback(stop), loss: Loss::default(), checks: Vec::new() };
     }
     let (imagined, then) = without(pool, facts, to.other(), now);
     let Plan { next, hazards, loss, .. } = crate::next::plan(&turned, &imagined, &run, then);
     let answer = match next {
-        Next::Blocked(stop) => Answer::Stops(stop),
-        Next::Wait { reason: Reason::Looking, message, .. } => Answer::Looking(message),
-        _ if !hazards.is_empty() => Answer::Asks(hazards),
-        _ => Answer::Goes,
+        Next::Blocked(stop) => Foreseen::Stops(stop),
+        Next::Wait { reason: Reason::Looking, message, .. } => Foreseen::Looking(message),
+        _ if !hazards.is_empty() => Foreseen::Asks(hazards),
+        _ => Foreseen::Goes,
     };
     Outlook { to, answer, loss, checks: readiness::checks(pool, facts, now) }
 }

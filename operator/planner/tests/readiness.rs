@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use pchat_planner::facts::*;
-use pchat_planner::outlook::Answer;
+use pchat_planner::outlook::Foreseen;
 use pchat_planner::plan::*;
 use pchat_planner::pool::Side;
 use pchat_planner::readiness::{Check, HANGS, Verdict, checks};
@@ -194,7 +194,7 @@ fn nothing_is_wrong_with_a_healthy_pool() {
     for check in checks(&case.pool, &case.facts, case.now) {
         assert_eq!(check.answer, Verdict::Passed, "{check:?}");
     }
-    assert_eq!(outlook(&case).answer, Answer::Goes);
+    assert_eq!(outlook(&case).answer, Foreseen::Goes);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn each_thing_that_is_wrong_is_told_in_a_calm_week_with_object_and_remedy() {
         }
         assert!(outlook(&case).checks.contains(&check), "{name}: not in the outlook");
         // What holds a failover up is no surprise of the disaster, and what does not hold it up lets it go.
-        let goes = outlook(&case).answer == Answer::Goes;
+        let goes = outlook(&case).answer == Foreseen::Goes;
         assert_eq!(goes, *answer == Verdict::Warned, "{name}: {:?}", outlook(&case).answer);
     }
 }
@@ -225,7 +225,7 @@ fn what_may_not_be_seen_is_unknown_and_not_wrong() {
     for name in ["SQL Server Agent", "Mirroring endpoints", "Cmdlets", "Chat servers"] {
         assert_eq!(found(&case, name).answer, Verdict::Unknown, "{name}");
     }
-    assert_eq!(outlook(&case).answer, Answer::Goes);
+    assert_eq!(outlook(&case).answer, Foreseen::Goes);
 }
 
 /// What a failover has done itself is no fault of the pool.
@@ -327,12 +327,12 @@ fn a_failover_meets_what_was_imagined_of_it() {
         let imagined = outlook(&calm().with(change)).answer;
         let real = Case::disaster().with(change).plan();
         match (imagined, real.next) {
-            (Answer::Stops(a), Next::Blocked(b)) => assert_eq!(a.reason, b.reason, "{n}"),
-            (Answer::Asks(asked), _) => {
+            (Foreseen::Stops(a), Next::Blocked(b)) => assert_eq!(a.reason, b.reason, "{n}"),
+            (Foreseen::Asks(asked), _) => {
                 let reasons = |hazards: &[Hazard]| hazards.iter().map(|h| h.reason).collect::<Vec<_>>();
                 assert_eq!(reasons(&asked), reasons(&real.hazards), "{n}");
             }
-            (Answer::Goes, Next::Run(..)) => assert_eq!(real.hazards, [], "{n}"),
+            (Foreseen::Goes, Next::Run(..)) => assert_eq!(real.hazards, [], "{n}"),
             other => panic!("{n}: {other:?}"),
         }
     }
@@ -345,6 +345,6 @@ fn the_answer_does_not_depend_on_the_declared_word() {
     let backup = calm().with(|c| c.pool.active = Side::Backup);
     assert_eq!(outlook(&primary), outlook(&backup));
     let over = calm().pool_is(PoolState::FailedOver);
-    assert!(matches!(outlook(&over).answer, Answer::Failback(_)));
+    assert!(matches!(outlook(&over).answer, Foreseen::Failback(_)));
     assert_eq!(outlook(&over).checks, []);
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pchat_planner::advice::Advice;
 use pchat_planner::facts::{Contact, Fact, Facts};
 use pchat_planner::journal::Journal;
-use pchat_planner::plan::{Direction, Hazard, Next, Step, StepId};
+use pchat_planner::plan::{Alternative, Direction, Hazard, Loss, Next, Step, StepId};
 use pchat_planner::pool::{Pool, Side};
 use serde::Serialize;
 
@@ -141,6 +141,22 @@ pub struct StopDocument {
     /// The digest to approve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Where the log parts: what else could be followed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instead: Vec<AlternativeDocument>,
+}
+
+/// Another line of the log that could be followed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlternativeDocument {
+    /// The digest that chooses it.
+    pub digest: String,
+    /// Its fork; absent: the one that the database is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fork: Option<String>,
+    /// What would be lost.
+    pub loss: LossDocument,
 }
 
 /// A step with its times.
@@ -288,6 +304,7 @@ pub fn document(
             changed: changed::changed(view),
             remedy: stop::remedy(halt),
             digest: halt.digest().map(str::to_owned),
+            instead: halt.instead().iter().map(alternative).collect(),
         }),
         steps: record
             .listing
@@ -297,15 +314,7 @@ pub fn document(
                 seconds: record.took(step.id, view.now).map(|took| took.as_millis() as f64 / 1_000.0),
             })
             .collect(),
-        loss: LossDocument {
-            safe_until: loss.safe_until.map(millis),
-            safe_source: loss.safe_source.clone(),
-            at_most_until: loss.at_most_until.map(millis),
-            at_least_until: loss.at_least_until.map(millis),
-            end_source: loss.end_source.clone(),
-            at_most_seconds: loss.at_most().map(|most| most.as_secs()),
-            unread: loss.unread.clone(),
-        },
+        loss: lost(loss),
         hazards: plan.map(|plan| plan.hazards.clone()).unwrap_or_default(),
         digest: plan.map(|plan| plan.digest.clone()).filter(|digest| !digest.is_empty()),
         warnings: plan
@@ -319,6 +328,26 @@ pub fn document(
         failover_ready: None,
         run: record.clone(),
         facts: view.facts.map(|facts| summary(pool, facts)),
+    }
+}
+
+fn alternative(other: &Alternative) -> AlternativeDocument {
+    AlternativeDocument {
+        digest: other.digest.clone(),
+        fork: other.fork.map(|fork| fork.to_string()),
+        loss: lost(&other.loss),
+    }
+}
+
+fn lost(loss: &Loss) -> LossDocument {
+    LossDocument {
+        safe_until: loss.safe_until.map(millis),
+        safe_source: loss.safe_source.clone(),
+        at_most_until: loss.at_most_until.map(millis),
+        at_least_until: loss.at_least_until.map(millis),
+        end_source: loss.end_source.clone(),
+        at_most_seconds: loss.at_most().map(|most| most.as_secs()),
+        unread: loss.unread.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a loss of the side that serves would meet, in words: the same ones in `observe`, `plan` and `FailoverReady`.
 
 use jiff::Timestamp;
-use pchat_planner::outlook::{Answer, Outlook};
+use pchat_planner::outlook::{Foreseen, Outlook};
 use pchat_planner::plan::{Loss, Reason};
 use pchat_planner::pool::Pool;
 use pchat_planner::readiness::{Check, Verdict};
@@ -35,11 +35,11 @@ fn answer(pool: &Pool, outlook: &Outlook) -> (Told, Vec<Reason>) {
     let not_ready = |reason: String, message: String| Told { known: true, ready: false, reason, message };
     let mut but = Vec::new();
     let told = match &outlook.answer {
-        Answer::Moving(to) => not_ready(
+        Foreseen::Moving(to) => not_ready(
             "TransitionOpen".into(),
             format!("The pool is being moved to {} already.", pool.site(*to).name),
         ),
-        Answer::Failback(stop) => {
+        Foreseen::Failback(stop) => {
             let other = stop.as_ref().filter(|stop| stop.reason != Reason::FailbackNeeded);
             let other = other.map(|s| format!(" {} {}", sentence(&s.message), sentence(&s.remedy)));
             not_ready(
@@ -51,11 +51,11 @@ fn answer(pool: &Pool, outlook: &Outlook) -> (Told, Vec<Reason>) {
                 ),
             )
         }
-        Answer::Looking(what) => Told {
+        Foreseen::Looking(what) => Told {
             known: false,
             ..not_ready("Looking".into(), format!("Not everything was looked at yet: {}", sentence(what)))
         },
-        Answer::Stops(stop) => {
+        Foreseen::Stops(stop) => {
             but.push(stop.reason);
             not_ready(
                 stop.reason.to_string(),
@@ -66,7 +66,7 @@ fn answer(pool: &Pool, outlook: &Outlook) -> (Told, Vec<Reason>) {
                 ),
             )
         }
-        Answer::Asks(hazards) => {
+        Foreseen::Asks(hazards) => {
             let mut reasons: Vec<Reason> = hazards.iter().map(|hazard| hazard.reason).collect();
             reasons.dedup();
             let said: Vec<String> = hazards.iter().map(|hazard| sentence(&hazard.sentence)).collect();
@@ -83,7 +83,7 @@ fn answer(pool: &Pool, outlook: &Outlook) -> (Told, Vec<Reason>) {
             but = reasons;
             not_ready(reason, text)
         }
-        Answer::Goes => {
+        Foreseen::Goes => {
             let warned = outlook.checks.iter().any(|check| !check.troubles.is_empty());
             Told {
                 known: true,
@@ -130,7 +130,7 @@ fn loss(loss: &Loss, now: Timestamp) -> String {
 
 /// Whether a failover could be imagined to its end.
 fn is_judged(outlook: &Outlook) -> bool {
-    matches!(outlook.answer, Answer::Goes | Answer::Asks(_)) || outlook.loss.safe_until.is_some()
+    matches!(outlook.answer, Foreseen::Goes | Foreseen::Asks(_)) || outlook.loss.safe_until.is_some()
 }
 
 /// Everything that there is to say, for a person: the checks, the answer, the loss. `under_way`: the failover is no imagined one,

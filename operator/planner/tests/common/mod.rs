@@ -369,7 +369,7 @@ impl Case {
                 phase: Phase::Open,
                 back: false,
                 opened: t(900),
-                evidence: Some(Evidence {
+                evidence: Some(Shipping {
                     source: LogSource { share: s.share, folder: s.folder },
                     secondary_id: s.id,
                     primary_server: s.primary_server,

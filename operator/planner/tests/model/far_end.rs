@@ -23,7 +23,7 @@ pub enum Rule {
     ExactJournal,
     /// The record is written before the RESTORE.
     RecordFirst,
-    /// Evidence is written before log shipping is touched.
+    /// Shipping is written before log shipping is touched.
     EvidenceFirst,
     /// Releasing removes the owner.
     OwnerRemoved,

@@ -72,7 +72,7 @@ pub fn invalid(problems: &[String]) -> Vec<Answer> {
 }
 
 /// What holds the run, or would.
-enum Course<'a> {
+enum Standing<'a> {
     NotSeen,
     Converged,
     Suspended,
@@ -82,18 +82,18 @@ enum Course<'a> {
     Going(Reason, String),
 }
 
-fn course<'a>(moment: &Moment<'a>) -> Course<'a> {
-    let Some(plan) = moment.view.plan else { return Course::NotSeen };
+fn course<'a>(moment: &Moment<'a>) -> Standing<'a> {
+    let Some(plan) = moment.view.plan else { return Standing::NotSeen };
     if let Some(halt) = moment.halt {
-        return Course::Halted(halt);
+        return Standing::Halted(halt);
     }
     match &plan.next {
-        Next::Converged => Course::Converged,
-        Next::Blocked(stop) => Course::Blocked(stop),
-        _ if moment.object.suspended => Course::Suspended,
-        _ if moment.view.pool.mode != Mode::Enforce => Course::NotEnforced,
-        Next::Run(step, _) => Course::Going(Reason::FailoverRunning, under_way(moment, *step)),
-        Next::Wait { reason, message, .. } => Course::Going(*reason, sentence(message)),
+        Next::Converged => Standing::Converged,
+        Next::Blocked(stop) => Standing::Blocked(stop),
+        _ if moment.object.suspended => Standing::Suspended,
+        _ if moment.view.pool.mode != Mode::Enforce => Standing::NotEnforced,
+        Next::Run(step, _) => Standing::Going(Reason::FailoverRunning, under_way(moment, *step)),
+        Next::Wait { reason, message, .. } => Standing::Going(*reason, sentence(message)),
     }
 }
 
@@ -106,10 +106,10 @@ fn under_way(moment: &Moment<'_>, id: StepId) -> String {
 fn ready(moment: &Moment<'_>) -> Answer {
     let view = &moment.view;
     let (status, reason, text) = match course(moment) {
-        Course::NotSeen => {
+        Standing::NotSeen => {
             (Unknown, LOOKING.to_owned(), "The pool was not seen yet by this operator.".to_owned())
         }
-        Course::Converged => {
+        Standing::Converged => {
             let split =
                 view.facts.map(|facts| split_brain(moment, facts)).filter(|split| split.status == True);
             match (split, not_serving(view)) {
@@ -121,12 +121,12 @@ fn ready(moment: &Moment<'_>) -> Answer {
                 }
             }
         }
-        Course::Suspended => (False, "Suspended".into(), suspended(moment)),
-        Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
-        Course::Halted(halt) => (False, halt.name(), halted(moment, halt)),
-        Course::Blocked(stop) => (False, stop.reason.to_string(), stopped(stop)),
-        Course::Going(Reason::Looking, text) => (Unknown, LOOKING.to_owned(), text),
-        Course::Going(reason, text) => (False, reason.to_string(), text),
+        Standing::Suspended => (False, "Suspended".into(), suspended(moment)),
+        Standing::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
+        Standing::Halted(halt) => (False, halt.name(), halted(moment, halt)),
+        Standing::Blocked(stop) => (False, stop.reason.to_string(), stopped(stop)),
+        Standing::Going(Reason::Looking, text) => (Unknown, LOOKING.to_owned(), text),
+        Standing::Going(reason, text) => (False, reason.to_string(), text),
     };
     answer("Ready", status, reason, text)
 }
@@ -221,26 +221,26 @@ fn accept(moment: &Moment<'_>, digest: &str) -> String {
 
 fn reconciling(moment: &Moment<'_>) -> Answer {
     let (status, reason, text) = match course(moment) {
-        Course::NotSeen => (True, LOOKING.into(), "The operator looks at the pool.".into()),
-        Course::Converged => (False, "AsDeclared".into(), "There is nothing to do.".into()),
-        Course::Suspended => (False, "Suspended".into(), suspended(moment)),
-        Course::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
-        Course::Halted(halt) if waits_for_approval(moment, halt) => {
+        Standing::NotSeen => (True, LOOKING.into(), "The operator looks at the pool.".into()),
+        Standing::Converged => (False, "AsDeclared".into(), "There is nothing to do.".into()),
+        Standing::Suspended => (False, "Suspended".into(), suspended(moment)),
+        Standing::NotEnforced => (False, "NotEnforced".into(), not_enforced(moment)),
+        Standing::Halted(halt) if waits_for_approval(moment, halt) => {
             (True, halt.name(), "The run waits for an approval.".into())
         }
-        Course::Halted(halt) => (False, halt.name(), "The run is stopped.".into()),
-        Course::Blocked(stop) => (False, stop.reason.to_string(), "The run is stopped.".into()),
-        Course::Going(reason, text) => (True, reason.to_string(), text),
+        Standing::Halted(halt) => (False, halt.name(), "The run is stopped.".into()),
+        Standing::Blocked(stop) => (False, stop.reason.to_string(), "The run is stopped.".into()),
+        Standing::Going(reason, text) => (True, reason.to_string(), text),
     };
     answer("Reconciling", status, reason, text)
 }
 
 fn stalled(moment: &Moment<'_>) -> Answer {
     match course(moment) {
-        Course::Halted(halt) if !waits_for_approval(moment, halt) => {
+        Standing::Halted(halt) if !waits_for_approval(moment, halt) => {
             answer("Stalled", True, halt.name(), halted(moment, halt))
         }
-        Course::Blocked(stop) => answer("Stalled", True, stop.reason.to_string(), stopped(stop)),
+        Standing::Blocked(stop) => answer("Stalled", True, stop.reason.to_string(), stopped(stop)),
         _ => answer("Stalled", False, "NotStalled", "Nothing holds the operator up."),
     }
 }

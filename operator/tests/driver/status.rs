@@ -229,7 +229,7 @@ async fn a_long_question_begins_with_loss_and_command_and_stands_whole_in_the_st
             let (_, _, message) = condition(&status, kind);
             let (costs, command) = message.split_once("To accept exactly").expect(message);
             assert!(costs.contains("11:11:40 UTC"), "{kind}: {message}");
-            assert!(command.contains(&format!("approve={digest} ")), "{kind}: {message}");
+            assert!(command.contains(&format!("approve={digest}\n")), "{kind}: {message}");
             assert!(message.chars().count() <= 2048);
         }
         let question = status.question.as_ref().expect("a question");

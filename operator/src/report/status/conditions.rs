@@ -189,7 +189,7 @@ fn halted(moment: &Moment<'_>, halt: &Halt) -> String {
     let text = parts.into_iter().chain(others).collect::<Vec<_>>().join(" ");
     match halt.digest() {
         // A message is cut at its end: what it costs and the command stand in front of what may be long.
-        Some(digest) => format!("{} {} {}", lost(moment), accept(moment, digest), text.trim()),
+        Some(digest) => format!("{} {}\n{}", lost(moment), accept(moment, digest), text.trim()),
         None => text.trim().to_owned(),
     }
 }
@@ -199,7 +199,7 @@ fn lost(moment: &Moment<'_>) -> String {
     view.plan.map(|plan| header::loss(&plan.loss, view.now, false)).unwrap_or_default()
 }
 
-/// The command that accepts what `status.question` lists; where that list is not whole, that there is none.
+/// The command that accepts what `status.question` lists, to stand at the end of a line; where that list is not whole, that there is none.
 fn accept(moment: &Moment<'_>, digest: &str) -> String {
     let object = moment.object;
     let hazards = moment.view.plan.map_or(&[][..], |plan| &plan.hazards);
@@ -275,7 +275,7 @@ fn approval(moment: &Moment<'_>) -> Answer {
     };
     let hazards = opening(&hazards.join(" "), &[&view.pool.database]);
     // Cut at its end, where it is too long: the list is whole in `status.question`.
-    let text = format!("{given}{} {} It accepts: {hazards}", lost(moment), accept(moment, digest));
+    let text = format!("{given}{} {}\nIt accepts: {hazards}", lost(moment), accept(moment, digest));
     answer("ApprovalRequired", True, halt.name(), text)
 }
 

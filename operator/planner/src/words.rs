@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::facts::{Database, DatabaseState};
-use crate::pool::{InstanceId, Pool};
+use crate::model::facts::{Database, DatabaseState};
+use crate::model::pool::{InstanceId, Pool};
 
 /// `a` later by `d`; the end of time where that does not exist.
 pub fn after(a: Timestamp, d: SignedDuration) -> Timestamp {

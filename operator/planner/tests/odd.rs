@@ -36,7 +36,7 @@ fn a_failover_goes_on_from_the_share_when_the_jobs_of_log_shipping_are_gone_and_
         unwritten.journal().evidence = None;
         assert!(matches!(action(&unwritten.plan()), Some(Action::QuiesceLogShipping { .. })), "{gone}");
         let asked = owned.with(|c| {
-            c.run.asked.push(pchat_planner::journal::Asked {
+            c.run.asked.push(pchat_planner::run::Asked {
                 transition: c.run.next_transition,
                 step: StepId::CopyBackups,
                 at: t(990),

@@ -8,6 +8,7 @@ use pchat_planner::journal::*;
 use pchat_planner::lsn::Lsn;
 use pchat_planner::plan::*;
 use pchat_planner::pool::Side;
+use pchat_planner::run::Asked;
 
 /// The open transition belongs to a live `other`.
 fn theirs() -> Case {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use pchat_planner::facts::*;
 use pchat_planner::lsn::Lsn;
 use pchat_planner::plan::*;
-use pchat_planner::policy::{Decision, Stage, TABLE};
 use pchat_planner::pool::{LogSource, Side};
+use pchat_planner::table::{Decision, Stage, TABLE};
 
 type Remedy = (&'static str, fn(&mut Case));
 

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use pchat_planner::journal::Run;
 use pchat_planner::ownership::RENEW;
+use pchat_planner::run::Run;
 
 use crate::far_end::{FarEnd, Sign};
 

@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 use pchat_planner::facts::Facts;
-use pchat_planner::journal::{Asked, Epoch, Owner, Run};
+use pchat_planner::journal::{Epoch, Owner};
 use pchat_planner::plan::{Action, StepId};
 use pchat_planner::pool::Pool;
+use pchat_planner::run::{Asked, Run};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

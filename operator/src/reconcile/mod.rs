@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::{Contact, Database, Fact, Facts, InstanceFacts};
-use pchat_planner::journal::Run;
 use pchat_planner::ownership::RENEW;
 use pchat_planner::plan::{Action, Next, Plan, Reason, StepId, StepState};
 use pchat_planner::pool::{InstanceId, Mode, Pool, Side};
+use pchat_planner::run::Run;
 
 pub use self::backoff::Backoff;
 pub use self::identity::{Identity, default_executor, default_host};

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use pchat_planner::policy::{Decision, LIFE_SLACK, Stage, TABLE};
+use pchat_planner::LIFE_SLACK;
+use pchat_planner::table::{Decision, Stage, TABLE};
 
 use super::words::meaning;
 
@@ -10,7 +11,7 @@ use super::words::meaning;
 pub fn decision_table() -> String {
     let mut page = String::from(
         "# The decision table of a forced failover\n\n\
-         This page is made from the table that the planner reads (`operator/planner/src/policy.rs`), and a test holds it against \
+         This page is made from the table that the planner reads (`operator/planner/src/transition/table.rs`), and a test holds it against \
          that. The first row that applies decides. A stop that a person may accept shows a digest, which covers every danger of \
          the whole failover at once; a row whose danger was accepted does not apply. [reasons.md](reasons.md) has all reasons, \
          [safety.md](safety.md) the rules behind the table.\n",

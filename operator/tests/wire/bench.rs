@@ -11,9 +11,10 @@ use pchat_operator::real::RealFarEnd;
 use pchat_operator::sql::target::Target;
 use pchat_operator::validate::{Hosts, Installation, validate};
 use pchat_planner::facts::{Facts, InstanceFacts, InstanceState};
-use pchat_planner::journal::{Epoch, Phase, Run, Transition};
+use pchat_planner::journal::{Epoch, Phase, Transition};
 use pchat_planner::plan::{Action, Next, Plan, StepId};
 use pchat_planner::pool::{InstanceId, Partner, Side};
+use pchat_planner::run::Run;
 use uuid::Uuid;
 
 /// Where everything happens.

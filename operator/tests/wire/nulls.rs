@@ -112,11 +112,7 @@ async fn a_column_of_the_state_that_is_not_told_hides_nothing_else_and_allows_no
 }
 
 /// The plan, also where the backup instance's state is not known.
-fn plan_of(
-    bench: &Bench,
-    facts: &pchat_planner::facts::Facts,
-    run: &mut pchat_planner::journal::Run,
-) -> Next {
+fn plan_of(bench: &Bench, facts: &pchat_planner::facts::Facts, run: &mut pchat_planner::run::Run) -> Next {
     match facts.instances[&HOME].state.value() {
         Some(_) => plan(bench, facts, run).next,
         None => pchat_planner::plan(&bench.ends.pool, facts, run, jiff::Timestamp::now()).next,

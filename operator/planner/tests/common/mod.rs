@@ -11,6 +11,7 @@ use pchat_planner::journal::*;
 use pchat_planner::lsn::{Fork, Lsn, Position};
 use pchat_planner::plan::*;
 use pchat_planner::pool::*;
+use pchat_planner::run::Run;
 use uuid::Uuid;
 
 pub const P: InstanceId = InstanceId::new(Side::Primary, Partner::Database);

@@ -5,9 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
 use pchat_planner::facts::PoolState;
-use pchat_planner::journal::{Asked, Note};
+use pchat_planner::journal::Note;
 use pchat_planner::plan::{Action, Next, Plan, Reason};
 use pchat_planner::pool::Side;
+use pchat_planner::run::Asked;
 use stateright::{Model, Property};
 
 use super::env::Env;

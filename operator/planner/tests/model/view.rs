@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pchat_planner::facts::*;
-use pchat_planner::journal::{Epoch, Run};
+use pchat_planner::journal::Epoch;
 use pchat_planner::lsn::{Lsn, Position};
 use pchat_planner::plan::Plan;
 use pchat_planner::pool::{LogSource, Pool, Side};
+use pchat_planner::run::Run;
 use uuid::Uuid;
 
 use super::common::{self, B, BM, P, PM, answers, fork, on, state_of, t, unknown, wall};

@@ -4,9 +4,10 @@
 
 use jiff::Timestamp;
 use pchat_planner::facts::PoolState;
-use pchat_planner::journal::{Asked, Epoch, Journal};
+use pchat_planner::journal::{Epoch, Journal};
 use pchat_planner::plan::{Action, StepId};
 use pchat_planner::pool::Side;
+use pchat_planner::run::Asked;
 
 /// Where the log of the dead side really ends: 50 seconds of messages were never shipped.
 pub const WRITTEN: i64 = 450;

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use pchat_crds::status::ConditionStatus;
 use pchat_planner::facts::Facts;
-use pchat_planner::journal::Run;
 use pchat_planner::outlook;
 use pchat_planner::pool::Pool;
+use pchat_planner::run::Run;
 
 use super::Answer;
 use crate::report::journal;

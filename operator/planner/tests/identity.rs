@@ -103,15 +103,33 @@ fn a_name_that_is_old_or_not_told_is_told_and_stops_nothing() {
     let told = warned(&c);
     for words in [
         "@@SERVERNAME still says TP-OLD\\PCHAT: the host was renamed",
-        "sp_dropserver N'TP-OLD\\PCHAT'",
+        "sp_addserver N'SQL-KS1\\PCHAT'",
         "sql-ks1.contoso.com\\PCHAT is SQL-KS1\\PCHAT, and @@SERVERNAME is NULL there",
         "sql-ks2.contoso.com\\PCHAT does not tell its name",
     ] {
         assert!(told.contains(words), "{words}: {told}");
     }
+    // It serves: a restart would take it away from its users.
+    assert!(!told.contains("sp_dropserver"), "{told}");
+    // In a disaster nothing is restarted at all.
+    let mut d = Case::disaster();
+    named(&mut d, B).configured = Some("KS-OLD\\PCHAT".into());
+    assert!(!warned(&d).contains("sp_dropserver") && warned(&d).contains("KS-OLD"), "{}", warned(&d));
     // Old names that are alike are no identity while the present ones differ.
     named(&mut c, PM).configured = Some("TP-OLD\\PCHAT".into());
     assert_eq!(stop(&c), None);
+}
+
+/// It stands in the new mirror's way, and is told when the mirror is due.
+#[test]
+fn a_session_that_is_left_on_the_new_mirror_stops_no_failover() {
+    let mut c = Case::disaster();
+    let mut left = database(DatabaseState::Restoring);
+    left.mirroring = on(Role::Mirror);
+    left.mirroring.as_mut().unwrap().partner_instance = Some("SQL-OLD\\PCHAT".into());
+    c.facts.instances.insert(BM, answers("SQL-KS2\\PCHAT", Some(left)));
+    assert_eq!(stop(&c), None);
+    assert!(matches!(c.plan().next, Next::Run(StepId::TakeOwnership, _)), "{:#?}", c.plan().next);
 }
 
 #[test]

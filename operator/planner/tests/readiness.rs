@@ -93,8 +93,8 @@ const FAULTS: &[Fault] = &[
         "Mirror",
         Verdict::Warned,
         Reason::MirrorLeftover,
-        |c| state(c, BM).database = Some(database(DatabaseState::Online)),
-        &["mgc stands on sql-ks2.contoso.com\\PCHAT (ONLINE)", "DROP DATABASE [mgc]"],
+        |c| state(c, BM).database = Some(database(DatabaseState::Restoring)),
+        &["mgc stands on sql-ks2.contoso.com\\PCHAT (RESTORING)", "DROP DATABASE [mgc]"],
     ),
     (
         "Mirror",

@@ -452,6 +452,30 @@ fn a_fenced_other_side_is_no_danger_and_half_of_a_fence_is_none() {
     }
 }
 
+/// A stale name leads to an old server, on which the database was fenced long ago: that tells nothing of the one that ships.
+#[test]
+fn a_fence_is_believed_only_from_the_server_that_log_shipping_knows() {
+    for state in [DatabaseState::Restoring, DatabaseState::Offline] {
+        let shows = |id, server: &str| {
+            Case::disaster()
+                .with(|c| drop(c.facts.instances.insert(id, answers(server, Some(database(state))))))
+        };
+        for id in [P, PM] {
+            let case = shows(id, "SQL-OLD\\PCHAT");
+            assert_eq!(case.row(), Some("primary-may-be-alive"), "{id:?} {state:?}");
+            let plan = case.plan();
+            assert!(
+                plan.hazards.iter().any(|h| h.sentence.contains("SQL-TP1\\PCHAT")),
+                "{:#?}",
+                plan.hazards
+            );
+        }
+        let both = shows(P, "SQL-TP1\\PCHAT")
+            .with(|c| drop(c.facts.instances.insert(PM, answers("SQL-TP2\\PCHAT", Some(database(state))))));
+        assert_eq!(both.row(), Some("chain-complete"), "the one that it knows vouches for its partner");
+    }
+}
+
 /// What a fenced database wrote last is its tail, whenever it was written; what others wrote after the silence began is life.
 #[test]
 fn the_tail_of_a_fenced_database_is_no_sign_of_life() {
@@ -460,7 +484,9 @@ fn the_tail_of_a_fenced_database_is_no_sign_of_life() {
         let files = [(name(0), whole(set(50, 100))), (name(1), whole(written))];
         Case::disaster().with_files(files).with(|c| {
             let restoring = Some(database(DatabaseState::Restoring));
-            c.facts.instances.insert(fenced, answers(server, restoring));
+            let mut answer = answers(server, restoring);
+            state_of(&mut answer).ships_logs = true;
+            c.facts.instances.insert(fenced, answer);
         })
     };
     assert_eq!(late(P, "SQL-TP1\\PCHAT").row(), Some("chain-complete"));

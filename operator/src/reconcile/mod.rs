@@ -277,7 +277,11 @@ impl<'a, F: FarEnd> Driver<'a, F> {
         let side = match next {
             // What is looked at meanwhile was asked for here.
             Next::Wait { reason: Reason::Looking, .. } => return None,
-            Next::Blocked(stop) if stop.reason == Reason::MirrorUnavailable => Some(HOME.side),
+            Next::Blocked(stop)
+                if matches!(stop.reason, Reason::MirrorUnavailable | Reason::DatabaseUnusable) =>
+            {
+                Some(HOME.side)
+            }
             Next::Blocked(_) => Some(HOME.side.other()).filter(|side| told_by_halves(facts, *side)),
             _ => None,
         };

@@ -64,7 +64,7 @@ pub(crate) fn is_of(db: &Database, record: &Recovery) -> bool {
 pub(crate) fn judge(facts: &Facts, db: &Database, open: Option<&Transition>) -> Copy {
     match db.state {
         DatabaseState::Restoring if db.mirroring.is_some() => {
-            Copy::Unusable("is a mirror or waits for its partner: remove mirroring there first".into())
+            Copy::Unusable("is a mirror or waits for its partner".into())
         }
         DatabaseState::Restoring => Copy::Restoring,
         DatabaseState::Online if db.in_standby() => Copy::Restoring,

@@ -4,8 +4,9 @@
 //! before anything else: an answer would be taken for that of another server. An alias, a listener, a short or a full name is no
 //! fault, and a server that does not tell its name is unknown, which is told and stops nothing.
 
+use crate::judge::ownership;
 use crate::model::advice::Advice;
-use crate::model::facts::{Facts, InstanceState, ServerNames};
+use crate::model::facts::{Database, Facts, InstanceState, ServerNames};
 use crate::model::journal::Phase;
 use crate::model::plan::{Reason, StepId, Stop};
 use crate::model::pool::{InstanceId, Partner, Pool, Side};
@@ -25,8 +26,8 @@ pub(crate) fn clash(pool: &Pool, facts: &Facts) -> Option<Result<Stop, (Reason, 
         [
             (PRIMARY, PRIMARY_MIRROR),
             (PRIMARY_MIRROR, PRIMARY),
+            // The other way round a session may be left from long ago, on a database that stands in the new mirror's way.
             (BACKUP, BACKUP_MIRROR),
-            (BACKUP_MIRROR, BACKUP),
         ]
         .into_iter()
         .find_map(|(one, other)| unknown_to_mirroring(pool, facts, one, other))
@@ -83,13 +84,22 @@ pub fn says(names: &ServerNames) -> Option<String> {
 pub(crate) fn notes(pool: &Pool, facts: &Facts) -> Vec<NameNote> {
     let mut out = Vec::new();
     let plain = |text: String| NameNote { text, advice: None };
-    let register = |what: String, there: &str, old: Option<&str>, current: &str| {
-        let advice = advice::register_server_name(there, old, current);
-        let text = remedy(&what, std::slice::from_ref(&advice), "Then restart its service.");
-        NameNote { text, advice: Some(advice) }
-    };
+    let calm = calm(facts);
     for id in pool.instances() {
         let (Some(state), name) = (state(facts, id), instance(pool, id)) else { continue };
+        // A restart takes a database away from its users, and ends a restore.
+        let busy = state.restore.is_some() || state.database.as_ref().is_some_and(Database::serves);
+        let register = |what: String, there: &str, old: Option<&str>, current: &str| {
+            if !calm || busy {
+                return plain(format!(
+                    "{what} To be mended when nothing moves and no user is served from there: its service has to be restarted for it."
+                ));
+            }
+            let advice = advice::register_server_name(there, old, current);
+            let after = "Then restart its service. Log shipping that names the old one is set up anew afterwards (error 32016 tells).";
+            let text = remedy(&what, std::slice::from_ref(&advice), after);
+            NameNote { text, advice: Some(advice) }
+        };
         let names = &state.names;
         match (&names.configured, says(names)) {
             (None, None) => out.push(plain(format!(
@@ -132,6 +142,13 @@ pub(crate) fn notes(pool: &Pool, facts: &Facts) -> Vec<NameNote> {
         out.push(plain(text));
     }
     out
+}
+
+/// Nothing is being moved, and the side that is shipped from is there.
+fn calm(facts: &Facts) -> bool {
+    let open = state(facts, BACKUP).is_some_and(|home| ownership::open(home).is_some());
+    let serves = |id| state(facts, id).and_then(|s| s.database.as_ref()).is_some_and(Database::serves);
+    !open && (serves(PRIMARY) || serves(PRIMARY_MIRROR))
 }
 
 fn state(facts: &Facts, id: InstanceId) -> Option<&InstanceState> {
@@ -177,6 +194,12 @@ fn one_server(pool: &Pool, facts: &Facts) -> Option<Stop> {
             role(b)
         ),
     ))
+}
+
+/// The name by which log shipping knows the primary, where a server that answered is neither called so nor ships the log itself. What
+/// such a server tells says nothing of the one that is meant.
+pub(crate) fn meant_instead<'a>(facts: &'a Facts, state: &InstanceState) -> Option<&'a str> {
+    known_primary(facts).filter(|known| !state.ships_logs && !is_called(&state.names, known))
 }
 
 /// The primary as log shipping names it is neither of the partners that answer under the primary side's names.

@@ -6,6 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::judge::identity;
 use crate::model::facts::{Contact, DatabaseState, Facts, InstanceState, Role};
 use crate::model::plan::{Hazard, Reason};
 use crate::model::pool::{InstanceId, Partner, Pool, Side};
@@ -93,6 +94,11 @@ impl OtherSide {
         };
         let mut seen = Vec::new();
         let mut stopped = Vec::new();
+        // One partner that log shipping knows vouches for both.
+        let known = [Partner::Database, Partner::Mirror].into_iter().any(|partner| {
+            let found = facts.instances.get(&InstanceId::new(side, partner)).and_then(|f| f.state.value());
+            found.is_some_and(|state| identity::meant_instead(facts, state).is_none())
+        });
         for partner in [Partner::Database, Partner::Mirror] {
             let id = InstanceId::new(side, partner);
             if pool.instance(id).is_none() {
@@ -137,7 +143,9 @@ impl OtherSide {
                     stopped.push(None);
                 }
                 (Contact::Answers, Some(state)) => {
-                    stopped.push(it.answers(pool, id, &name, state, &mut seen).then_some(f.state.at()));
+                    let meant = if known { None } else { identity::meant_instead(facts, state) };
+                    stopped
+                        .push(it.answers(pool, id, &name, state, meant, &mut seen).then_some(f.state.at()));
                 }
             }
         }
@@ -153,13 +161,14 @@ impl OtherSide {
         it
     }
 
-    /// Takes in a partner that answered; true if it is certain that it does not serve.
+    /// Takes in a partner that answered; true if it is certain that it does not serve. `meant`: the server that it would have to be.
     fn answers(
         &mut self,
         pool: &Pool,
         id: InstanceId,
         name: &str,
         state: &InstanceState,
+        meant: Option<&str>,
         seen: &mut Vec<String>,
     ) -> bool {
         let mgc = &pool.database;
@@ -199,6 +208,13 @@ impl OtherSide {
             }
             // A principal that shows such a state is on its way to another one.
             DatabaseState::Restoring | DatabaseState::Offline if db.mirroring.is_none() => {
+                if let Some(meant) = meant {
+                    let what = format!(
+                        "{name} answers, and {mgc} there is {word}; but log backups come from {meant}, of which that tells nothing"
+                    );
+                    self.alive(id, what, seen);
+                    return false;
+                }
                 seen.push(format!("{mgc} on {name} is {word}: it can't be written to"));
                 self.fenced.push(state.server_name.clone());
             }

@@ -79,7 +79,8 @@ fn other<'a>(e: &'a Evidence<'_>, id: InstanceId) -> Option<(&'a InstanceState, 
     let found = e.facts.instances.get(&id).filter(|f| f.contact == Contact::Answers)?;
     let state = found.state.value()?;
     let same = |name: &str| !name.is_empty() && name.eq_ignore_ascii_case(&e.state.server_name);
-    (!same(&state.server_name) && !identity::same(e.facts, id, BACKUP)).then_some(())?;
+    let named = identity::says(&state.names).is_some() || !state.server_name.is_empty();
+    (named && !same(&state.server_name) && !identity::same(e.facts, id, BACKUP)).then_some(())?;
     Some((state, state.database.as_ref()?))
 }
 
@@ -97,9 +98,15 @@ fn partners(e: &Evidence<'_>, side: Side) -> impl Iterator<Item = InstanceId> {
 /// refused (1468), and a damaged one may not show that it is mirrored.
 pub(crate) fn save_tail(e: &Evidence<'_>) -> Vec<Advice> {
     let Some(source) = &e.source else { return Vec::new() };
-    let name = quoted(&format!("{}\\{}", source.share.trim_end_matches('\\'), tail_name(e)));
+    // The session is the way to a partner that may hold everything: it is not ended while that one lives and was not asked.
+    if unasked(e).is_some_and(|(_, silent)| !silent) {
+        return Vec::new();
+    }
     partners(e, Side::Primary)
-        .filter_map(|id| {
+        .enumerate()
+        .filter_map(|(n, id)| {
+            let name =
+                quoted(&format!("{}\\{}", source.share.trim_end_matches('\\'), tail_name(e, n as i64 + 1)));
             let (_, db) = other(e, id)?;
             let damaged = matches!(db.state, DatabaseState::Suspect | DatabaseState::RecoveryPending);
             damaged.then_some(())?;
@@ -113,14 +120,23 @@ pub(crate) fn save_tail(e: &Evidence<'_>) -> Vec<Advice> {
         .collect()
 }
 
-/// A new name as log shipping forms them, a second behind the newest that is there. Not of the present time: the same state is told
+/// A partner of the other side of which nothing is known, and whether it is silent: as the mirror it may hold everything.
+pub(crate) fn unasked(e: &Evidence<'_>) -> Option<(InstanceId, bool)> {
+    let id = partners(e, Side::Primary).find(|id| other(e, *id).is_none())?;
+    let silent = e.facts.instances.get(&id).is_some_and(|f| matches!(f.contact, Contact::Silent { .. }));
+    Some((id, silent))
+}
+
+/// A new name as log shipping forms them, some seconds behind the newest that is there. Not of the present time: the same state is told
 /// in the same words.
-fn tail_name(e: &Evidence<'_>) -> String {
+fn tail_name(e: &Evidence<'_>, seconds: i64) -> String {
     let listed = e.facts.backups.value().into_iter().flat_map(|b| [&b.share, &b.folder]);
     let newest =
         listed.filter_map(|names| names.value()).flatten().filter_map(|n| time_in(n, &e.db.name)).max();
-    let next = newest.and_then(|t| t.checked_add(SignedDuration::from_secs(1)).ok());
-    let stamp = next.and_then(|t| strtime::format("%Y%m%d%H%M%S", t).ok()).unwrap_or_else(|| "tail".into());
+    let next = newest.and_then(|t| t.checked_add(SignedDuration::from_secs(seconds)).ok());
+    let stamp = next
+        .and_then(|t| strtime::format("%Y%m%d%H%M%S", t).ok())
+        .unwrap_or_else(|| format!("tail{seconds}"));
     format!("{}_{stamp}.trn", e.db.name)
 }
 
@@ -202,7 +218,12 @@ pub(crate) fn leave_standby(e: &Evidence<'_>) -> Vec<Advice> {
 fn partner_is_idle(e: &Evidence<'_>) -> bool {
     let mirror = e.facts.instances.get(&BACKUP_MIRROR).filter(|f| f.contact == Contact::Answers);
     let state = mirror.and_then(|f| f.state.value());
-    state.is_some_and(|s| s.database.as_ref().is_none_or(|db| !db.serves()))
+    // What is mirrored, or on its way to another state, may serve in a moment.
+    let at_rest = |db: &Database| {
+        let waits = matches!(db.state, DatabaseState::Restoring | DatabaseState::Offline) || db.in_standby();
+        waits && db.mirroring.is_none()
+    };
+    state.is_some_and(|s| s.database.as_ref().is_none_or(at_rest))
 }
 
 pub(crate) fn resume_mirroring(e: &Evidence<'_>) -> Vec<Advice> {

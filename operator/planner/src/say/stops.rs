@@ -244,8 +244,8 @@ pub(crate) fn shell(e: &Evidence, step: StepId) -> Stop {
     )
 }
 
-pub(crate) const STORE_PLACE: &str =
-    "STORE-BACKUP stands for the SQL Server of the store's backup, which only the topology names.";
+pub(crate) const STORE_PLACE: &str = "STORE-BACKUP stands for the SQL Server of the store's backup, which only the topology names. Where that is a named instance, \
+     -BackupSqlInstanceName is added, and where it is mirrored, -BackupMirrorSqlServerFqdn and -BackupMirrorSqlInstanceName.";
 
 pub(crate) fn store_sentence(why: &str) -> String {
     remedy(

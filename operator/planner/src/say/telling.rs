@@ -136,6 +136,14 @@ fn what_to_do(e: &Evidence, reason: Reason) -> (String, Vec<Advice>, String) {
 
 fn save_tail(e: &Evidence) -> (String, Vec<Advice>, String) {
     let advice = advice::save_tail(e);
+    let unasked = advice::unasked(e).map(|(id, silent)| (instance(e.pool, id), silent));
+    if let Some((name, false)) = unasked {
+        let text = format!(
+            "Make {name} answer first: if it is the mirror it may hold everything, and takes over within its own site. Until then leave the \
+             session as it is."
+        );
+        return (text, advice, String::new());
+    }
     if advice.is_empty() {
         let text = "Save the end of its log: bring the database out of EMERGENCY, in which no backup is allowed, and declare share and folder \
                     under logShipping if log shipping is gone.";
@@ -146,7 +154,14 @@ fn save_tail(e: &Evidence) -> (String, Vec<Advice>, String) {
     let after = format!(
         "That fences it too; the run finds the file on the share, applies it and goes on by itself.{unmirrored}"
     );
-    ("Save the end of its log.".into(), advice, after)
+    let before = match unasked {
+        Some((name, _)) => format!(
+            "If {name} can be made to answer, do that first: if it is the mirror it may hold everything, and takes over within its own \
+             site. If it is gone for good, save the end of the log."
+        ),
+        None => "Save the end of its log.".into(),
+    };
+    (before, advice, after)
 }
 
 /// What ends the doubt about each instance that may be alive.

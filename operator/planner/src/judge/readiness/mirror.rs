@@ -1,7 +1,7 @@
 //! What the database needs to be mirrored again after a failover: a partner, endpoints, a share.
 
 use super::{Found, Seen, Trouble, instances};
-use crate::model::facts::{Contact, Endpoint};
+use crate::model::facts::{Contact, Database, DatabaseState, Endpoint, PoolState};
 use crate::model::plan::Reason;
 use crate::model::pool::BACKUP_MIRROR;
 use crate::model::pool::{InstanceId, Partner, Side};
@@ -59,8 +59,10 @@ pub(super) fn mirror(seen: &Seen<'_>) -> Found {
             let session =
                 "It takes part in a mirroring session: find its partner before anything is taken away.";
             let leftover = trouble(Reason::MirrorLeftover, sentence, session.into());
+            let in_use = "It may be the one that serves: find out what it is before anything is taken away.";
             Found::Wrong(vec![match left.mirroring {
                 Some(_) => leftover,
+                None if !unused(seen, left) => Trouble { remedy: in_use.into(), ..leftover },
                 None => leftover.advised(
                     "Find out what it is; where nothing in it is needed, take it away there.",
                     advice::drop_leftover(&name, &left.name),
@@ -69,6 +71,18 @@ pub(super) fn mirror(seen: &Seen<'_>) -> Found {
             }])
         }
     }
+}
+
+/// Whether a database that stands on the mirror's instance can't be the one that serves: it takes no users, and the pool is known to
+/// live elsewhere. A pool that failed over within its site lives there.
+fn unused(seen: &Seen<'_>, left: &Database) -> bool {
+    let waits = matches!(left.state, DatabaseState::Restoring | DatabaseState::Offline) || left.in_standby();
+    let elsewhere = match seen.facts.shell.pool_state.value() {
+        Some((_, PoolState::Normal)) => true,
+        Some((_, PoolState::FailedOver)) => seen.home.as_ref().is_ok_and(|(_, db)| db.serves()),
+        None => false,
+    };
+    waits && elsewhere
 }
 
 pub(super) fn endpoints(seen: &Seen<'_>) -> Found {

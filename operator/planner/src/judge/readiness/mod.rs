@@ -13,11 +13,12 @@ mod shipping;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::judge::other_side::OtherSide;
+use crate::judge::{identity, ownership};
 use crate::model::advice::Advice;
 use crate::model::facts::{Contact, Database, Facts, InstanceState};
 use crate::model::plan::{Hazard, Next, Reason};
-use crate::model::pool::BACKUP;
-use crate::model::pool::{InstanceId, Pool};
+use crate::model::pool::{BACKUP, InstanceId, Pool, Side};
 use crate::say::advice;
 use crate::words::instance;
 
@@ -149,6 +150,19 @@ static RULES: &[Rule] = &[
     Rule { name: "Share for seeding", source: "manifest", warns: true, find: mirror::seed_share },
 ];
 
+impl Seen<'_> {
+    /// A remedy that overwrites the copy: only while the other side is seen to serve, and nothing is under way. Otherwise the copy
+    /// may be the last one.
+    fn initialise_again(&self, remedy: &str) -> String {
+        let other = OtherSide::look(self.pool, self.facts, Side::Primary, self.now);
+        let open = self.home.as_ref().is_ok_and(|(state, _)| ownership::open(state).is_some());
+        match other.serves.is_some() && !open {
+            true => remedy.to_owned(),
+            false => "Restore nothing over it: it may be the last copy that there is.".to_owned(),
+        }
+    }
+}
+
 fn seen<'a>(pool: &'a Pool, facts: &'a Facts, now: Timestamp) -> Seen<'a> {
     Seen { pool, facts, now, here: instance(pool, BACKUP), home: crate::judge::home::home(pool, facts, now) }
 }
@@ -159,8 +173,22 @@ pub fn checks(pool: &Pool, facts: &Facts, now: Timestamp) -> Vec<Check> {
     RULES.iter().filter_map(|rule| check(rule, &seen)).collect()
 }
 
+/// Nothing is to be typed while it is not known which server is which.
+fn find(rule: &Rule, seen: &Seen<'_>) -> Found {
+    let mut found = (rule.find)(seen);
+    if let Found::Wrong(troubles) = &mut found
+        && identity::clash(seen.pool, seen.facts).is_some()
+    {
+        for trouble in troubles.iter_mut().filter(|trouble| !trouble.advice.is_empty()) {
+            trouble.advice.clear();
+            trouble.remedy = "First see to it that each declared name leads to its own server.".into();
+        }
+    }
+    found
+}
+
 fn check(rule: &Rule, seen: &Seen<'_>) -> Option<Check> {
-    let (answer, found, troubles) = match (rule.find)(seen) {
+    let (answer, found, troubles) = match find(rule, seen) {
         Found::Idle => return None,
         Found::Fine(found) => (Verdict::Passed, found, Vec::new()),
         Found::Unknown(why) => (Verdict::Unknown, why, Vec::new()),
@@ -176,7 +204,7 @@ fn check(rule: &Rule, seen: &Seen<'_>) -> Option<Check> {
 /// What a run that moves the pool tells before the point of no return: what will hurt a later step.
 pub(crate) fn warnings(pool: &Pool, facts: &Facts, now: Timestamp) -> Vec<Trouble> {
     let seen = seen(pool, facts, now);
-    let troubles = RULES.iter().filter(|rule| rule.warns).flat_map(|rule| match (rule.find)(&seen) {
+    let troubles = RULES.iter().filter(|rule| rule.warns).flat_map(|rule| match find(rule, &seen) {
         Found::Wrong(troubles) => troubles,
         _ => Vec::new(),
     });

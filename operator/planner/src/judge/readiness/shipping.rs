@@ -39,7 +39,7 @@ pub(super) fn shipped_copy(seen: &Seen<'_>) -> Found {
         ),
         (Copy::Unusable(why), _) => (
             format!("{} on {} {why}", db.name, seen.here),
-            format!("Initialise log shipping of {} there again.", db.name),
+            seen.initialise_again(&format!("Initialise log shipping of {} there again.", db.name)),
         ),
         (Copy::Unjudged, _) => {
             return Found::Unknown(format!("what {} on {} is was not looked at yet", db.name, seen.here));
@@ -47,9 +47,12 @@ pub(super) fn shipped_copy(seen: &Seen<'_>) -> Found {
         (Copy::Recovering, _) => {
             return Found::Unknown(format!("{} on {} is being recovered", db.name, seen.here));
         }
-        (Copy::Vouched | Copy::Delivered | Copy::Proved | Copy::Unproved(_), _) => (
+        (Copy::Vouched | Copy::Delivered, _) => {
+            return Found::Fine(format!("{} on {} is recovered", db.name, seen.here));
+        }
+        (Copy::Proved | Copy::Unproved(_), _) => (
             format!("{} on {} is ONLINE, so log shipping can't go on", db.name, seen.here),
-            "Initialise it again before it is needed.".to_owned(),
+            seen.initialise_again("Initialise it again before it is needed."),
         ),
     };
     Found::Wrong(vec![Trouble {
@@ -109,11 +112,17 @@ pub(super) fn log_shipping(seen: &Seen<'_>) -> Found {
                 time(since, seen.now),
                 HANGS.as_mins()
             );
-            troubles.push(trouble(&job.name, sentence, String::new()).advised(
-                "See what it waits for; if that does not come, end it.",
-                advice::stop_job(here, &job.name),
-                "It begins again by its schedule.",
-            ));
+            let waits = "See what it waits for.";
+            // A restore that is ended in the middle is begun anew; a failover waits for it.
+            let restores = kind == "restore" && state.restore.is_some();
+            troubles.push(match ours || restores {
+                true => trouble(&job.name, sentence, waits.into()),
+                false => trouble(&job.name, sentence, String::new()).advised(
+                    "See what it waits for; if that does not come, end it.",
+                    advice::stop_job(here, &job.name),
+                    "It begins again by its schedule.",
+                ),
+            });
         }
         if ours {
             continue;

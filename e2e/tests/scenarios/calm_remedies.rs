@@ -107,14 +107,19 @@ async fn register(kind: &str, old: &str) {
     }
     let run = look(&trial, "plan").await;
     let advice = printed(&run, kind);
-    assert_eq!(advice.len(), 2, "{run}");
+    // Of the server that users are served from nothing is printed: its service would have to be restarted.
+    assert_eq!(advice.len(), 1, "{run}");
     type_all(advice, &trial, &[]).await;
-    let misled = |run: &Run| run.document["warnings"].to_string().contains("ServerNames");
+    let misled = |run: &Run| {
+        let warnings = run.document["warnings"].as_array().cloned().unwrap_or_default();
+        let names = warnings.iter().filter(|w| w["reason"] == "ServerNames");
+        let told: Vec<String> = names.map(|w| w["message"].to_string()).collect();
+        assert!(told.iter().any(|text| text.contains(PRIMARY) && text.contains("To be mended")), "{told:?}");
+        told.iter().any(|text| text.contains(BACKUP))
+    };
     assert!(misled(&look(&trial, "plan").await), "the service was not restarted yet");
-    for host in [PRIMARY, BACKUP] {
-        trial.order(&format!("kill host {host}")).await;
-        trial.order(&format!("revive host {host}")).await;
-    }
+    trial.order(&format!("kill host {BACKUP}")).await;
+    trial.order(&format!("revive host {BACKUP}")).await;
     let run = look(&trial, "plan").await;
     assert!(!misled(&run), "{run}");
 }

@@ -121,8 +121,10 @@ async fn nobody_waits_for_a_run_that_ended_at_a_question() {
     let owner = trial.property("/owner").expect("an open transition has an owner");
     assert!(owner.contains("laptop-1") && owner.contains(r#""ended":true"#), "{owner}");
     trial.turn("primary");
+    let begun = std::time::Instant::now();
     let second = trial.converge(&["--executor", "laptop-2", "--state", "second.state.yaml"]).await;
     assert_eq!(second.code, exit::DONE, "{second}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(90), "it waited for the mark to lapse");
     assert!(trial.shipping_runs(), "{}", trial.standing(BACKUP));
 }
 
@@ -163,4 +165,41 @@ async fn log_shipping_runs_again_after_a_call_off_whatever_was_late() {
     let run = trial.converge(&[]).await;
     assert_eq!(run.code, exit::DONE, "{run}");
     assert!(trial.shipping_runs());
+}
+
+/// Two runs that stay at one question: the second takes over from the owner of its first look, and after that the owner is alive for
+/// as long as it stays, however late it gets at the far end.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_runs_at_one_gap_the_owner_stays_the_owner() {
+    let trial = Trial::disaster("").await;
+    trial.order("hide last-2").await;
+    let stays = |n: u32| {
+        let (executor, state) = (format!("laptop-{n}"), format!("{n}.state.yaml"));
+        trial.begin("converge", &["--executor", &executor, "--state", &state, "--wait", "10m"])
+    };
+    let first = stays(1);
+    trial.until("jobs at rest", |t| !t.shipping_runs()).await;
+    let second = stays(2);
+    trial
+        .until("the owner that came last", |t| t.property("/owner").is_some_and(|o| o.contains("laptop-2")))
+        .await;
+    let epoch = |t: &Trial| {
+        let owner: serde_json::Value = serde_json::from_str(&t.property("/owner")?).ok()?;
+        Some((owner["epoch"].to_string(), owner["mark"].as_str()?.to_owned()))
+    };
+    let (owner, mut mark) = epoch(&trial).expect("an owner");
+    // Five minutes at the far end, which is more than twice the lapse.
+    for ahead in (30..=300).step_by(30) {
+        trial.order(&format!("clock {BACKUP} {ahead}")).await;
+        trial.until("a newer mark", |t| epoch(t).is_some_and(|(_, now)| now > mark)).await;
+        let (now, newer) = epoch(&trial).expect("an owner");
+        assert_eq!(now, owner, "the pool changed hands after {ahead} s: {:?}", trial.property("/owner"));
+        mark = newer;
+    }
+    trial.order("show").await;
+    let (first, second) = tokio::join!(trial.end(first), trial.end(second));
+    for run in [&first, &second] {
+        assert_eq!(run.code, exit::DONE, "{run}");
+    }
+    trial.delivered(&first).await;
 }

@@ -1,6 +1,10 @@
 //! Far ends that lack something, answer slowly, or take a connection and never answer.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 use crate::common::{BACKUP, Trial, each, exit};
 
@@ -32,6 +36,30 @@ async fn a_shell_that_takes_the_connection_and_never_answers_does_not_hold_up_th
     trial.order("revive host fe-ks1.contoso.com").await;
     let run = trial.converge(&[]).await;
     trial.delivered(&run).await;
+}
+
+/// A person sees within seconds what is known: which of the far ends answers last is no reason to show nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_plan_is_shown_while_the_shell_is_mute_and_the_share_hangs() {
+    let trial = Trial::disaster("").await;
+    trial.order("mute host fe-ks1.contoso.com").await;
+    trial.order(&format!(r"hang {BACKUP} 60000 \\files\pchat-logs")).await;
+    let mut command = Command::from(trial.stage.operator.command("converge", &[]));
+    command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut run = command.spawn().unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
+    let shown = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("Forced failover") {
+                return line;
+            }
+        }
+        panic!("the run ended and has shown no plan");
+    };
+    // Far below the deadlines of the shell and of a listing, with room for a busy machine.
+    let line = tokio::time::timeout(Duration::from_secs(15), shown).await.expect("a plan within seconds");
+    assert!(line.contains("is being asked"), "{line}");
+    trial.kill(run).await;
 }
 
 /// What was copied is restored; the recovery waits for the listing.

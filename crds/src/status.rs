@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 /// The most entries of [`PersistentChatPoolStatus::history`].
 pub const HISTORY_LIMIT: usize = 10;
 
-/// The most entries of [`QuestionStatus::hazards`].
+/// The most entries of [`QuestionStatus::hazards`] and [`AlternativeStatus::hazards`].
 pub const HAZARDS_LIMIT: usize = 100;
+
+/// The most entries of [`QuestionStatus::instead`].
+pub const ALTERNATIVES_LIMIT: usize = 10;
 
 /// The longest [`HazardStatus::sentence`]: one that names some hundred files.
 pub const SENTENCE_LIMIT: usize = 16_384;
@@ -185,6 +188,32 @@ pub struct QuestionStatus {
     /// How many hazards there are.
     pub count: u32,
     /// Every hazard that an approval accepts.
+    #[schemars(length(max = 100))]
+    pub hazards: Vec<HazardStatus>,
+    /// Where the log parts: the other lines that could be followed, each with a digest and hazards of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub instead: Vec<AlternativeStatus>,
+}
+
+/// Another line of the log that could be followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlternativeStatus {
+    /// The digest that chooses it. Absent where its list of hazards is not whole: what can't be read here can't be accepted here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub digest: Option<String>,
+    /// Its recovery fork; absent: the one that the database is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub fork: Option<String>,
+    /// What is lost by it, in one sentence.
+    #[schemars(length(max = 2048))]
+    pub loss: String,
+    /// How many hazards there are.
+    pub count: u32,
+    /// Every hazard that its digest accepts.
     #[schemars(length(max = 100))]
     pub hazards: Vec<HazardStatus>,
 }

@@ -213,3 +213,22 @@ fn each_fork_has_its_own_digest_and_the_approved_one_is_taken() {
         assert!(matches!(c.plan().next, Next::Run(StepId::RecoverDatabase, _)), "{:#?}", c.plan().next);
     }
 }
+
+#[test]
+fn each_fork_names_the_hazards_that_its_own_digest_accepts() {
+    let turns = BackupSet { fork: fork(0xC), fork_point: Some(Lsn(300)), ..set(300, 450) };
+    let behind = BackupSet { fork: fork(0xC), ..set(500, 600) };
+    let c = Case::disaster().owned().applied().with(|c| {
+        c.files().files.insert(name(3), whole(set(300, 400)));
+        c.files().files.insert(name(4), whole(turns));
+        c.files().files.insert(name(6), whole(behind));
+    });
+    let stop = stopped(&c);
+    let [other] = &stop.instead[..] else { panic!("{stop:#?}") };
+    assert!(other.hazards.iter().any(|h| h.reason == Reason::LogChainGap), "{other:#?}");
+    let mut chosen = c.clone();
+    chosen.run.approvals.push(other.digest.clone());
+    let taken = chosen.plan();
+    assert_eq!(taken.digest, other.digest);
+    assert_eq!(taken.hazards, other.hazards, "what was shown is what is accepted");
+}

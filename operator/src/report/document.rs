@@ -157,6 +157,8 @@ pub struct AlternativeDocument {
     pub fork: Option<String>,
     /// What would be lost.
     pub loss: LossDocument,
+    /// Every hazard that its digest accepts.
+    pub hazards: Vec<Hazard>,
 }
 
 /// A step with its times.
@@ -336,6 +338,7 @@ fn alternative(other: &Alternative) -> AlternativeDocument {
         digest: other.digest.clone(),
         fork: other.fork.map(|fork| fork.to_string()),
         loss: lost(&other.loss),
+        hazards: other.hazards.clone(),
     }
 }
 

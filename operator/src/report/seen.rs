@@ -110,6 +110,8 @@ pub fn planned(view: &View<'_>, outlook: &Outlook, paint: Paint) -> String {
         out.push(format!("To accept exactly that: --approve {digest}"));
         for other in &stop.instead {
             out.push(wrap(&stop::instead(other, view.now), "", WIDTH));
+            out.push("For that, an approval accepts all of this:".into());
+            out.extend(stop::items(&other.hazards));
             out.push(format!("For that: --approve {}", other.digest));
         }
     }

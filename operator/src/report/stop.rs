@@ -1,7 +1,7 @@
 //! The last lines of a run that stopped: what stopped it, what has and has not changed, what to do, the command.
 
 use jiff::Timestamp;
-use pchat_planner::plan::{Alternative, Next};
+use pchat_planner::plan::{Alternative, Hazard, Next};
 
 use super::changed::changed;
 use super::words::{Paint, WIDTH, capital, duration, list, meaning, opening, sentence, time, wrap};
@@ -23,12 +23,7 @@ pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint,
         let hazards = view.plan.map_or(&[][..], |plan| &plan.hazards);
         if hazards.len() > 1 {
             say("An approval accepts all of this:");
-        }
-        if hazards.len() > 1 {
-            for hazard in hazards {
-                let text = wrap(&sentence(&hazard.sentence), "      ", WIDTH);
-                out.push(format!("    - {}", text.trim_start()));
-            }
+            out.extend(items(hazards));
         }
     }
     if let Some(digest) = halt.digest() {
@@ -49,6 +44,9 @@ pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint,
         out.push(approve(digest));
         for other in halt.instead() {
             out.push(wrap(&instead(other, view.now), "  ", WIDTH));
+            // Its dangers are its own: nothing above has told them.
+            out.push("  For that, an approval accepts all of this:".into());
+            out.extend(items(&other.hazards));
             out.push(approve(&other.digest));
         }
     }
@@ -59,6 +57,14 @@ pub fn stop(view: &View<'_>, halt: &Halt, invocation: &Invocation, paint: Paint,
         out.push(format!("    {}", paint.strong(&invocation.again)));
     }
     out.join("\n")
+}
+
+/// Hazards, each as an item of a list.
+pub fn items(hazards: &[Hazard]) -> impl Iterator<Item = String> {
+    hazards.iter().map(|hazard| {
+        let text = wrap(&sentence(&hazard.sentence), "      ", WIDTH);
+        format!("    - {}", text.trim_start())
+    })
 }
 
 fn headline(halt: &Halt) -> String {

@@ -8,8 +8,8 @@ use pchat_operator::report::{self, Invocation, Lines, Paint, Record, View};
 use pchat_planner::facts::{Agent, Contact, DatabaseState, PoolState};
 
 use crate::common::{Case, P, PM, answers, database, known, unknown};
-use crate::gap;
 use crate::world::{Fault, Page, World, now};
+use crate::{gap, parted};
 
 pub fn golden(name: &str, text: &str) {
     held(&format!("tests/golden/{name}"), text);
@@ -90,6 +90,32 @@ async fn a_stop_says_what_stopped_it_what_was_changed_what_to_do_and_the_command
     assert_eq!(json["stop"]["name"], "LogChainGap");
     assert_eq!(json["stop"]["digest"].as_str(), halt.digest());
     assert_eq!(json["next"], serde_json::json!({"kind": "blocked", "reason": "LogChainGap"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_line_of_the_log_is_offered_with_the_hazards_of_its_own() {
+    let (text, outcome) = told(&World::new(parted()), Paint(false)).await;
+    golden("stop-parted.txt", &text);
+    let Ending::Halted(halt) = &outcome.ending else { panic!("it did not stop") };
+    let [other] = halt.instead() else { panic!("one other line: {text}") };
+    let pool = parted().pool;
+    let view = view(&pool, &outcome);
+    // In front of each digest stands what it accepts.
+    let run = Identity::new("ops1, process 4711".into(), Vec::new(), None);
+    let outlook = pchat_planner::outlook(&pool, view.facts.expect("it looked"), run.run(), now());
+    let planned = report::planned(&view, &outlook, Paint(false));
+    for text in [text, planned] {
+        let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (before, _) = plain.split_once(&format!("--approve {}", other.digest)).expect("its digest");
+        let (_, own) = before.split_once("Or follow").expect("it is offered");
+        for hazard in &other.hazards {
+            assert!(own.contains(&hazard.sentence), "{own}\n{hazard:?}");
+        }
+    }
+    let document = report::document("converge", "WaitingForApproval", 4, &view, Some(halt));
+    let json = serde_json::to_value(&document).expect("JSON");
+    let reasons = json["stop"]["instead"][0]["hazards"].as_array().expect("a list");
+    assert!(reasons.iter().any(|hazard| hazard["reason"] == "LogChainGap"), "{json}");
 }
 
 #[tokio::test(start_paused = true)]

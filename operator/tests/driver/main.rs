@@ -15,13 +15,14 @@ use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness, Order, Progress
 use pchat_operator::reconcile::{Driver, Ending, Keeper, Outcome, Settings, StateFile, interrupts};
 use pchat_operator::report::{Halt, Silent};
 use pchat_operator::sql::refusal::{Refusal, RefusalCode};
-use pchat_planner::facts::{DatabaseState, Facts, PoolState, Session, ShellFacts};
+use pchat_planner::facts::{BackupSet, DatabaseState, Facts, PoolState, Session, ShellFacts};
 use pchat_planner::journal::{Epoch, Phase};
+use pchat_planner::lsn::Lsn;
 use pchat_planner::plan::{Reason, StepId};
 use pchat_planner::pool::{Mode, Side};
 use tokio::sync::Semaphore;
 
-use common::{Case, P, answers, database, known, name, set, shared, silent, whole};
+use common::{Case, P, answers, database, fork, known, name, set, shared, silent, whole};
 use world::{Fault, World, now, pass};
 
 /// Longer than any run here may take.
@@ -134,6 +135,17 @@ fn gap() -> Case {
         (name(2), whole(set(200, 300))),
         (name(3), shared(set(300, 400))),
     ])
+}
+
+/// The log parts behind what is applied: one way ends soon, and on the other a file is missing.
+fn parted() -> Case {
+    let turns = BackupSet { fork: fork(0xC), fork_point: Some(Lsn(300)), ..set(300, 450) };
+    let behind = BackupSet { fork: fork(0xC), ..set(500, 600) };
+    Case::disaster().with(|case| {
+        case.files().files.insert(name(3), whole(set(300, 400)));
+        case.files().files.insert(name(4), whole(turns));
+        case.files().files.insert(name(6), whole(behind));
+    })
 }
 
 #[tokio::test(start_paused = true)]

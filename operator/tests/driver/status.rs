@@ -11,9 +11,9 @@ use pchat_planner::facts::{BackupFile, Header};
 use pchat_planner::pool::Side;
 
 use crate::common::{Case, P, silent};
-use crate::gap;
 use crate::golden::{calm, golden};
 use crate::world::{World, now};
+use crate::{gap, parted};
 
 /// The status, with every version of it that would have been written.
 #[derive(Default)]
@@ -267,6 +267,36 @@ async fn what_does_not_fit_into_the_status_can_not_be_accepted_by_way_of_it() {
         status.question.as_ref().map(|question| (question.count, question.digest.clone())),
         Some((1, None))
     );
+}
+
+/// What is accepted with another line of the log stands beside its digest, or that digest stands nowhere.
+#[tokio::test(start_paused = true)]
+async fn another_line_of_the_log_is_offered_with_all_of_its_hazards_or_not_at_all() {
+    for (files, fits) in [(0, true), (2_000, false)] {
+        let case = parted().with(|case| {
+            for n in 0..files {
+                let why = "Cannot open backup device; operating system error 5(Access is denied.)".to_owned();
+                let file = BackupFile { on_share: Some(Header::Unknown(why)), in_folder: None };
+                case.files().files.insert(format!("mgc_20261123{n:06}.trn"), file);
+            }
+        });
+        let (world, written) = (World::new(case), Written::default());
+        let outcome = run(&world, &written, None).await;
+        let Ending::Halted(halt) = &outcome.ending else { panic!("it did not stop") };
+        let [other] = halt.instead() else { panic!("one other line") };
+        let status = written.last();
+        let question = status.question.as_ref().expect("a question");
+        let [listed] = &question.instead[..] else { panic!("{question:?}") };
+        assert_eq!(listed.count as usize, other.hazards.len());
+        assert_eq!(listed.digest.as_deref(), fits.then_some(other.digest.as_str()));
+        let (_, _, message) = condition(&status, "Ready");
+        if fits {
+            assert_eq!(listed.hazards.len(), other.hazards.len());
+            assert!(listed.hazards.iter().any(|hazard| hazard.reason == "LogChainGap"), "{listed:?}");
+            assert!(message.contains(&format!("approve={}", other.digest)), "{message}");
+        }
+        assert_eq!(yaml(status.clone()).contains(&other.digest), fits, "{}", yaml(status));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,8 +45,8 @@ pub(crate) struct Evidence<'a> {
     pub courses: Vec<Course>,
     /// Which of the courses is taken (or shown first, while none is chosen).
     pub chosen: usize,
-    /// Each course's digest, loss and recovery point.
-    pub digests: Vec<(String, Loss)>,
+    /// Each course's digest, with the loss and the hazards that it accepts.
+    pub digests: Vec<(String, Loss, BTreeSet<Hazard>)>,
     /// Recovery point of the chosen course, or of the ONLINE copy.
     pub at: Option<Position>,
     pub hazards: BTreeSet<Hazard>,
@@ -178,7 +178,7 @@ impl<'a> Evidence<'a> {
             let digest = hazards::digest(self.pool, self.state.journal.transition.as_ref(), at, &set);
             let accepted = hazards::accepted(self.run, self.open, at, &set, &digest)
                 .or_else(|| self.accepted_earlier(at?, &set).then_some(false));
-            self.digests.push((digest.clone(), loss.clone()));
+            self.digests.push((digest.clone(), loss.clone(), set.clone()));
             if first.is_none() || (accepted.is_some() && self.accepted.is_none()) {
                 first = Some(i);
                 self.chosen = i;

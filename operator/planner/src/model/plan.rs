@@ -321,6 +321,8 @@ pub struct Alternative {
     pub fork: Option<Fork>,
     /// What would be lost.
     pub loss: Loss,
+    /// Every hazard that its digest accepts: other lines of the log have other dangers.
+    pub hazards: Vec<Hazard>,
 }
 
 /// Exactly one thing comes next.

@@ -244,7 +244,12 @@ fn alternatives(e: &Evidence) -> Vec<Alternative> {
     let others = e.digests.iter().enumerate().filter(|(i, _)| *i != e.chosen);
     let fork = |i: usize| e.courses.get(i).and_then(|course| course.choices.last()).map(|choice| choice.fork);
     others
-        .map(|(i, (digest, loss))| Alternative { digest: digest.clone(), fork: fork(i), loss: loss.clone() })
+        .map(|(i, (digest, loss, hazards))| Alternative {
+            digest: digest.clone(),
+            fork: fork(i),
+            loss: loss.clone(),
+            hazards: hazards.iter().cloned().collect(),
+        })
         .collect()
 }
 

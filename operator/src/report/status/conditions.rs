@@ -182,9 +182,18 @@ fn stopped(stop: &pchat_planner::plan::Stop) -> String {
 fn halted(moment: &Moment<'_>, halt: &Halt) -> String {
     let view = &moment.view;
     let parts = [stop::message(view, halt), changed(view), stop::remedy(halt)];
-    let others = halt.instead().iter();
-    let others = others.map(|other| {
-        format!("{} For that: persistentchat.io/approve={}.", stop::instead(other, view.now), other.digest)
+    let first = view.plan.map_or(&[][..], |plan| &plan.hazards);
+    let listed = question::instead(first, halt.instead(), view.now);
+    let others = halt.instead().iter().enumerate().map(|(n, other)| {
+        let digest = listed.get(n).and_then(|listed| listed.digest.as_deref());
+        let many = count(other.hazards.len() as u64, "hazard");
+        let how = match digest {
+            Some(digest) => format!(
+                "To accept exactly what status.question lists for it ({many}): persistentchat.io/approve={digest}."
+            ),
+            None => format!("Its {many} are more than a status can hold: only converge --approve accepts them."),
+        };
+        format!("{} {how}", stop::instead(other, view.now))
     });
     let text = parts.into_iter().chain(others).collect::<Vec<_>>().join(" ");
     match halt.digest() {

@@ -144,10 +144,14 @@ fn shipping(view: &View<'_>, state: &InstanceState) -> String {
         Some(Some(false)) => "disabled",
     };
     match (word(&secondary.copy_job), word(&secondary.restore_job)) {
-        ("disabled", "disabled") if open(view).is_some() => format!(
-            "Log shipping's jobs stay disabled until this goes on, or is called off by turning activeDatabase back to {}.",
-            view.pool.active.other()
-        ),
+        ("disabled", "disabled") if let Some(open) = open(view) => match direction(view) {
+            // The field is turned back already: turned once more, it would force the failover.
+            Some(Direction::CallOff) => "Log shipping's jobs stay disabled until the failover is called off, which this run was doing.".into(),
+            _ => format!(
+                "Log shipping's jobs stay disabled until this goes on, or is called off by turning activeDatabase back to {}.",
+                open.intent.other()
+            ),
+        },
         (copy, restore) if copy == restore => format!("Log shipping's jobs are {copy}."),
         (copy, restore) => format!("Log shipping's copy job is {copy}, its restore job is {restore}."),
     }

@@ -5,6 +5,7 @@ use pchat_operator::report::{Record, View, changed};
 use pchat_planner::facts::{DatabaseState, PoolState};
 use pchat_planner::journal::Phase;
 use pchat_planner::plan::StepId;
+use pchat_planner::pool::Side;
 
 use crate::common::{Case, known, unknown};
 use crate::world::now;
@@ -32,6 +33,21 @@ fn a_request_without_an_answer_is_never_told_as_nothing_changed() {
     let text = told(&case, &mut run);
     assert!(text.contains("QuiesceLogShipping was sent and not confirmed"), "{text}");
     assert!(!text.contains("changed nothing"), "{text}");
+}
+
+/// Turning the field to backup is what forces a failover.
+#[test]
+fn a_failover_that_is_being_called_off_is_not_told_to_be_forced_so_as_to_end_it() {
+    let mut case = Case::disaster().owned().applied();
+    let there = told(&case, &mut record());
+    assert!(there.contains("is called off by turning activeDatabase back to primary"), "{there}");
+    case.pool.active = Side::Primary;
+    let back = told(&case, &mut record());
+    assert!(!back.contains("back to backup"), "{back}");
+    assert!(
+        back.contains("stay disabled until the failover is called off, which this run was doing"),
+        "{back}"
+    );
 }
 
 /// The copy and its log shipping are told as they were seen, whoever brought them there.

@@ -286,7 +286,11 @@ impl<'a, F: FarEnd> Driver<'a, F> {
             _ => None,
         };
         self.uneven = self.uneven.filter(|(before, _)| Some(*before) == side);
-        let (side, since) = *self.uneven.get_or_insert((side?, (self.settings.clock)()));
+        let now = (self.settings.clock)();
+        let first = self.uneven.map_or(now, |(_, since)| since);
+        // Kept, not only compared: of a clock that was set back, the looks from now on are newer than this.
+        let (side, since) = (side?, first.min(now));
+        self.uneven = Some((side, since));
         let older = ends_of(facts, side)
             .filter(|(id, seen)| *id != HOME && !matches!(seen.contact, Contact::Pending { .. }))
             .any(|(_, seen)| seen.at < since);

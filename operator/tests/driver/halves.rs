@@ -1,6 +1,6 @@
 //! A look takes its time, and the two ends of a side are looked at one after the other: what changes meanwhile is told by halves.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -95,6 +95,51 @@ async fn a_side_that_was_looked_at_while_it_came_back_is_looked_at_again_before_
     let far = ReadFirst::new(world, P, half, |demand| demand.others);
     let outcome = drive(&far, &far.world, Duration::ZERO).await;
     assert_eq!(reason(&outcome.ending), Some(Reason::PlannedSwitchoverNeeded), "{:?}", outcome.ending);
+}
+
+/// The clock is set back while the run looks at one side for the second time.
+struct SetBack {
+    looks: ReadFirst,
+    seen: AtomicUsize,
+}
+
+impl FarEnd for SetBack {
+    async fn observe(&self, demand: Freshness) -> Facts {
+        let mut facts = self.looks.world.observe(demand).await;
+        let before = now();
+        if self.seen.fetch_add(1, Ordering::Relaxed) == 1 {
+            pass(-3600);
+        }
+        facts
+            .instances
+            .insert(self.looks.end, InstanceFacts { at: before.min(now()), ..self.looks.as_before.clone() });
+        pass(1);
+        facts
+    }
+    async fn act(
+        &self,
+        order: Order<'_>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Done, ActError> {
+        self.looks.act(order, progress).await
+    }
+    async fn news(&self, at_most: Duration) {
+        self.looks.news(at_most).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_does_not_keep_the_run_from_telling_what_it_saw_twice() {
+    let world = World::new(Case::disaster());
+    world.case().facts.instances.insert(PM, mirror());
+    let far = SetBack {
+        looks: ReadFirst::new(world, P, silent(0), |demand| demand.others),
+        seen: AtomicUsize::new(0),
+    };
+    let outcome = drive(&far, &far.looks.world, Duration::ZERO).await;
+    assert_eq!(reason(&outcome.ending), Some(Reason::MirrorHoldsCommits), "{:?}", outcome.ending);
+    let looks = far.seen.load(Ordering::Relaxed);
+    assert!(looks < 20, "{looks} looks at a side that stays as it is");
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,7 @@ pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[3002, 4208, 4212],
         "the log of this database can't be backed up: it is a snapshot, master, or in recovery model SIMPLE",
-        "Log shipping needs recovery model FULL and a full backup behind it; then initialise the copy again.",
+        "Log shipping needs recovery model FULL and a full backup behind it; while the primary serves, initialise the copy from that.",
     ),
     Meaning(
         &[3035, 4214],

@@ -21,8 +21,8 @@ pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[1407, 1408, 1409, 1411, 1412, 1475, 1478],
         "the mirror's copy does not fit the principal's log",
-        "Restore the log backups that were made since its full backup there WITH NORECOVERY, or seed it again; disable log backup jobs \
-         until the session runs.",
+        "Restore the log backups that were made since its full backup there WITH NORECOVERY. If that is not enough, keep the files of \
+         what stands there and seed it again; disable log backup jobs until the session runs.",
     ),
     Meaning(
         &[1415, 1451, 1459, 1462],
@@ -43,7 +43,8 @@ pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[1419, 1448, 1464],
         "the mirror has no copy that is RESTORING",
-        "Drop what stands there under that name if nobody needs it, and restore the copy WITH NORECOVERY.",
+        "If something else stands there under that name, give it another name and keep it: it may hold what this database lacks. Then \
+         restore the copy WITH NORECOVERY.",
     ),
     Meaning(
         &[1422, 1447, 1477, 1470],

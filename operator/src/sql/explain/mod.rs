@@ -221,6 +221,37 @@ mod tests {
         }
     }
 
+    /// While the other side is lost, a damaged copy may be all there is.
+    #[test]
+    fn no_remedy_gives_up_what_may_be_the_last_copy() {
+        let destroys = [
+            "initialise it",
+            "initialise the",
+            "initialise log",
+            "drop what",
+            "seed it",
+            "restore it,",
+            "restore the database",
+            "replace",
+        ];
+        for Meaning(numbers, _, remedy) in FAMILIES.into_iter().flatten() {
+            let low = remedy.to_lowercase();
+            if destroys.iter().any(|word| low.contains(word)) {
+                assert!(
+                    low.contains("keep") || low.contains("while the primary serves"),
+                    "{numbers:?}: {remedy}"
+                );
+            }
+        }
+        let remedy = |number| meaning(&error(number, "Some words.")).1;
+        for number in [926, 1419, 3163, 3170, 3185, 3414, 4319] {
+            assert!(remedy(number).to_lowercase().contains("keep"), "{number}: {}", remedy(number));
+        }
+        assert!(remedy(4323).contains("CONTINUE_AFTER_ERROR"), "{}", remedy(4323));
+        assert!(remedy(3142).contains("move it away"), "{}", remedy(3142));
+        assert!(remedy(4320).contains("restore of the file"), "{}", remedy(4320));
+    }
+
     #[test]
     fn no_number_means_two_things() {
         let mut seen = std::collections::BTreeSet::new();

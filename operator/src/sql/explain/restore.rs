@@ -4,6 +4,17 @@ use super::Meaning;
 
 const LOOKED_AT: &str = "It is looked at again before anything else is done.";
 
+/// While the other side is lost a damaged copy may be all there is: nothing is restored over it.
+macro_rules! kept {
+    ($first:literal) => {
+        concat!(
+            $first,
+            " Do not overwrite this copy while the other side is lost: keep its files, and restore a full backup and the log backups \
+             behind it under another name."
+        )
+    };
+}
+
 pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[3013, 3119],
@@ -35,7 +46,13 @@ pub(super) const TABLE: &[Meaning] = &[
         "Move it out of share and folder: only log backups are applied.",
     ),
     Meaning(
-        &[3142, 3156],
+        &[3142],
+        "another file stands already at the path of a data file that was added at the primary",
+        "See which database of this server uses the file that the message names: if none does, move it away and keep it, and never \
+         overwrite it. Then the same backup is restored again.",
+    ),
+    Meaning(
+        &[3156],
         "a data file that was added at the primary can't be created at its path on this server",
         "Create the folder that the message names on this server, on a disk with room, and let the SQL Server service account write to it; \
          then the same backup is restored again.",
@@ -46,9 +63,28 @@ pub(super) const TABLE: &[Meaning] = &[
         "Save the end of its log before anything is restored over it.",
     ),
     Meaning(
-        &[3163, 3185, 4320, 4323],
-        "the copy itself is damaged or was not restored completely",
-        "Initialise it again from a full backup; the error log of this server says what broke it.",
+        &[3163],
+        "the log of the copy is damaged, and no further log backup goes into it",
+        kept!("The error log of this server says what broke it."),
+    ),
+    Meaning(
+        &[3185],
+        "the copy is SUSPECT, and no further log backup goes into it",
+        kept!(
+            "The error log of this server says what broke it: bring back the disk or file that it names first."
+        ),
+    ),
+    Meaning(
+        &[4320],
+        "a file of the copy was not restored completely",
+        "Complete the restore of the file that the message names, from the backup that the copy was initialised from, WITH NORECOVERY; \
+         then the same log backup is restored again. Keep the copy's other files as they are while the other side is lost.",
+    ),
+    Meaning(
+        &[4323],
+        "an earlier restore of the copy went on after an error, so it may be damaged",
+        "Every further RESTORE of it must say CONTINUE_AFTER_ERROR: restore the log backups by hand that way, WITH NORECOVERY, and keep \
+         its files while the other side is lost. Have its consistency checked once it is recovered.",
     ),
     Meaning(
         &[3166, 3167],
@@ -69,7 +105,8 @@ pub(super) const TABLE: &[Meaning] = &[
         &[3170, 3441],
         "the undo file of the STANDBY copy can't be used",
         "Put the undo file that the message names back where the restore job left it, and let the SQL Server service account read and \
-         write it. Without it the copy has to be initialised again.",
+         write it. Without it no further log goes into the copy: keep its files while the other side is lost, and restore a full backup \
+         and the log backups behind it under another name.",
     ),
     Meaning(&[3187], "the backup has no checksums to be verified", "It is restored without them."),
     Meaning(
@@ -90,7 +127,8 @@ pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[4319],
         "an earlier restore was interrupted",
-        "The same backup is restored again; if that fails too, initialise the copy anew.",
+        "The same backup is restored again. If that fails too, keep the copy's files while the other side is lost, and restore a full \
+         backup and the log backups behind it under another name.",
     ),
     Meaning(&[4332, 4347], "bringing the copy online was interrupted", "The recovery is repeated."),
     Meaning(

@@ -42,7 +42,7 @@ pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[32015],
         "the primary is in recovery model SIMPLE",
-        "Set it to FULL, make a full backup, and initialise log shipping again.",
+        "Set it to FULL and make a full backup; while the primary serves, initialise log shipping from that.",
     ),
     Meaning(
         &[32016],

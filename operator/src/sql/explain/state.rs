@@ -21,7 +21,8 @@ pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[926],
         "the database is SUSPECT",
-        "The error log of that server says why; restore it, or bring its files back.",
+        "The error log of that server says why: bring back the disk or file that it names. Keep the database's files, and restore nothing \
+         over them while it may be all that is left.",
     ),
     Meaning(
         &[927],
@@ -41,7 +42,8 @@ pub(super) const TABLE: &[Meaning] = &[
     Meaning(
         &[3414],
         "recovery of the database failed",
-        "The error log of that server says at which record; restore the database from a good backup.",
+        "The error log of that server says at which record. Keep the database's files, and restore a good backup under another name beside \
+         them.",
     ),
     Meaning(
         &[954, 957],

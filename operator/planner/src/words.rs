@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::model::facts::{Database, DatabaseState};
+use crate::model::facts::{Database, DatabaseState, Session};
 use crate::model::pool::{InstanceId, Pool};
 
 /// `a` later by `d`; the end of time where that does not exist.
@@ -92,4 +92,18 @@ pub fn few<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
         }
         _ => list(names),
     }
+}
+/// A session that holds the pool's lock.
+pub fn holder(session: &Session) -> String {
+    if session.id == 0 {
+        return "a session that the server does not tell from others (it shows only the beginning of a lock's name)".into();
+    }
+    let or = |text: &str, unknown: &str| if text.is_empty() { unknown.to_owned() } else { text.to_owned() };
+    format!(
+        "session {} of {} on {} (login {})",
+        session.id,
+        or(&session.program, "an unknown program"),
+        or(&session.host, "an unknown host"),
+        or(&session.login, "unknown")
+    )
 }

@@ -295,7 +295,7 @@ fn names(row: &Record) -> ServerNames {
     }
 }
 
-/// Who holds the pool's lock. The row alone tells that somebody does.
+/// Who holds the pool's lock. The row alone tells that somebody does; without a number it is one of several.
 fn holder(row: &Record) -> Session {
     let text = |column| if_told(row.text(column)).unwrap_or_default();
     let (host, program, login) = (text("host_name"), text("program_name"), text("login_name"));

@@ -169,10 +169,7 @@ fn instance(pool: &Pool, declared: Option<&Instance>, seen: &InstanceFacts, view
                     None => version(&state.version),
                 }];
                 if let Some(holder) = &state.holder {
-                    parts.push(format!(
-                        "session {} of {} on {} holds the pool's lock",
-                        holder.id, holder.program, holder.host
-                    ));
+                    parts.push(format!("{} holds the pool's lock", pchat_planner::words::holder(holder)));
                 }
                 parts.push(match &state.database {
                     None => format!("there is no database {}", pool.database),

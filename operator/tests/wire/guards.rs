@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pchat_operator::observe::HOME;
 use pchat_operator::sql::batches::guard::{Warrant, transition_text};
-use pchat_operator::sql::batches::{Batch, log_shipping, ownership, recover, restore, sessions, silence};
+use pchat_operator::sql::batches::{
+    Batch, log_shipping, ownership, recover, restore, sessions, silence, state,
+};
 use pchat_operator::sql::connect::{PROGRAM, connect};
 use pchat_operator::sql::connection::{Answer, Connection};
 use pchat_operator::sql::refusal::RefusalCode;
@@ -219,6 +221,36 @@ async fn no_batch_is_carried_out_late_for_a_stranger_beside_another_or_in_a_tran
     site.unchanged("all");
 }
 
+/// The server shows only the beginning of a lock's name: 14 characters of the database's.
+#[tokio::test]
+async fn the_lock_of_another_database_whose_name_begins_alike_is_not_this_pools() {
+    let site = Site::quiet().await;
+    let mut held = Vec::new();
+    let mut hold = async |database: &str| {
+        let mut connection = site.connection().await;
+        let lock = Batch::new("ByHand").then(&format!(
+            "EXEC sys.sp_getapplock @Resource = N'persistentchat.io/{database}', @LockMode = N'Exclusive', \
+             @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'db_owner';",
+        ));
+        assert_eq!(connection.ask(&lock, LONG).await.unwrap().error, None);
+        held.push(connection);
+    };
+    // Who is told to hold it, with the session's number, or 0 for nobody in particular.
+    let holder = async |database: &str| {
+        let answer = site.ask(&state::state(database)).await;
+        assert_eq!(answer.error, None);
+        let set = answer.sets.iter().find(|set| set.has("lock_session")).unwrap();
+        set.rows().first().map(|row| row.int("lock_session").unwrap().unwrap_or(0))
+    };
+    hold("persistent_chat_east").await;
+    assert!(holder("persistent_chat_east").await.is_some_and(|session| session > 0));
+    assert_eq!(holder("persistent_chat_west").await, None, "that is the lock of persistent_chat_east");
+    // Two of them: which holds which is not told.
+    hold("persistent_chat_west").await;
+    assert_eq!(holder("persistent_chat_east").await, Some(0));
+    assert_eq!(holder("persistent_chat_north").await, None);
+}
+
 /// The chat servers' own login, or anybody's.
 #[tokio::test]
 async fn the_lock_of_the_pool_is_for_administrators_alone() {
@@ -239,6 +271,15 @@ async fn the_lock_of_the_pool_is_for_administrators_alone() {
         (None, Some(1230), Some(1230))
     );
     assert_eq!(site.ask(&ownership::hold(&site.warrant)).await.error, None);
+    // Nobody is named who only holds another lock that looks alike.
+    let mut holder = site.connection().await;
+    let hold = Batch::new("ByHand").then(
+        "EXEC sys.sp_getapplock @Resource = N'persistentchat.io/mgc', @LockMode = N'Exclusive', \
+         @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'db_owner';",
+    );
+    assert_eq!(holder.ask(&hold, LONG).await.unwrap().error, None);
+    let told = site.ask(&ownership::hold(&site.warrant)).await.error.unwrap();
+    assert!(told.message.contains("one of 2 sessions holds the lock"), "{told:?}");
 }
 
 /// A comparison with NULL is neither true nor false, and lets everybody in somewhere.

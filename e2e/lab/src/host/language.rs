@@ -5,9 +5,9 @@
 use super::{LabHost, alter, catalog, catalog_msdb, endpoints, facts, media, procs, tables};
 use crate::world::World;
 use crate::world::clock::Clock;
-use crate::world::error::{Failure, SqlError, raise};
+use crate::world::error::{Failure, SqlError, raise, unsupported};
 use crate::world::instance::MASTER;
-use crate::world::locks::LockPrincipal;
+use crate::world::locks::{LockMode, LockName, LockPrincipal};
 use crate::world::seed::CHAT_LOGIN;
 use pchat_tsql::host::{
     AlterAction, Boxed, Call, Change, EndpointChange, Host, Media, ObjectName, Returned, SessionFacts,
@@ -254,6 +254,32 @@ impl Host for LabHost {
                 _ => "NoLock".to_owned(),
             }
         })
+    }
+
+    /// The error for a caller who is no member of the principal is not documented; 1230 is the one that names the principal.
+    fn applock_test(
+        &self,
+        principal: &str,
+        resource: &str,
+        mode: &str,
+        owner: &str,
+    ) -> Result<bool, SqlError> {
+        let Some(mode) = LockMode::parse(mode) else { return Err(raise(1225, &[&"APPLOCK_TEST"])) };
+        match owner {
+            o if o.eq_ignore_ascii_case("Session") => {}
+            o if o.eq_ignore_ascii_case("Transaction") => {
+                return Err(unsupported("application locks owned by a transaction"));
+            }
+            _ => return Err(raise(1226, &[&"APPLOCK_TEST"])),
+        }
+        let allowed = |p: &LockPrincipal| !p.administrators_only() || self.is_sysadmin();
+        let Some(principal) = LockPrincipal::parse(principal).filter(allowed) else {
+            return Err(raise(1230, &[&"APPLOCK_TEST"]));
+        };
+        Ok(self.read(|_, s| {
+            let database = s.sessions.get(&self.spid).map_or(MASTER, |x| x.database);
+            s.could_lock(&LockName { database, principal, resource: resource.into() }, self.spid, mode)
+        }))
     }
 
     fn new_guid(&self) -> [u8; 16] {

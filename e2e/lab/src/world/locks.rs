@@ -103,10 +103,15 @@ pub struct AppLock {
 }
 
 impl Instance {
+    /// Whether a session could be granted an application lock now.
+    pub fn could_lock(&self, name: &LockName, spid: i32, mode: LockMode) -> bool {
+        let mut same = self.locks.iter().filter(|l| l.name == *name);
+        !same.any(|l| l.spid != spid && !l.mode.compatible(mode))
+    }
+
     /// Takes an application lock if that is possible now; returns false when it would have to wait.
     pub fn try_lock(&mut self, name: &LockName, spid: i32, mode: LockMode) -> bool {
-        let mut same = self.locks.iter().filter(|l| l.name == *name);
-        if same.any(|l| l.spid != spid && !l.mode.compatible(mode)) {
+        if !self.could_lock(name, spid, mode) {
             return false;
         }
         match self.locks.iter_mut().find(|l| l.name == *name && l.spid == spid) {

@@ -492,6 +492,18 @@ pub trait Host: Send + Sync {
     /// `APPLOCK_MODE(principal, resource, owner)` of this session.
     fn applock_mode(&self, principal: &str, resource: &str, owner: &str) -> String;
 
+    /// `APPLOCK_TEST(principal, resource, mode, owner)`: whether this session could be granted that lock now.
+    ///
+    /// # Errors
+    /// For an argument that it does not take, and a caller who is no member of the principal.
+    fn applock_test(
+        &self,
+        principal: &str,
+        resource: &str,
+        mode: &str,
+        owner: &str,
+    ) -> Result<bool, SqlError>;
+
     /// `NEWID()`.
     fn new_guid(&self) -> [u8; 16];
 

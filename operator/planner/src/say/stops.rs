@@ -12,7 +12,7 @@ use crate::model::plan::{Reason, StepId, Stop};
 use crate::model::pool::InstanceId;
 use crate::model::pool::{BACKUP, BACKUP_MIRROR};
 use crate::say::advice::{self, remedy};
-use crate::words::{instance, time};
+use crate::words::{holder, instance, time};
 
 pub(crate) fn stop(reason: Reason, step: Option<StepId>, message: String, remedy: String) -> Stop {
     Stop { reason, step, message, remedy, digest: None, instead: Vec::new(), advice: Vec::new() }
@@ -191,10 +191,7 @@ pub(crate) fn intent_conflict(e: &Evidence, owner: &Owner) -> Stop {
 
 pub(crate) fn owned_by_another(e: &Evidence, owner: &Owner) -> String {
     let held = match &e.state.holder {
-        Some(holder) => format!(
-            "; its session {} of {} on {} holds the pool's lock",
-            holder.id, holder.program, holder.host
-        ),
+        Some(session) => format!("; {} holds the pool's lock", holder(session)),
         None => String::new(),
     };
     format!(
@@ -205,19 +202,14 @@ pub(crate) fn owned_by_another(e: &Evidence, owner: &Owner) -> String {
 }
 
 /// A session holds the pool's lock: an executor acts, or what one has sent still runs.
-pub(crate) fn locked(e: &Evidence, holder: &Session) -> String {
-    let or = |text: &str, unknown: &str| if text.is_empty() { unknown.to_owned() } else { text.to_owned() };
+pub(crate) fn locked(e: &Evidence, session: &Session) -> String {
     let owner = match &e.state.journal.owner {
         Some(owner) => format!("; the owner is {}", owner.executor),
         None => String::new(),
     };
     format!(
-        "session {} of {} on {} (login {}) holds the pool's lock on {}: something is being done there, and nothing is begun beside \
-         it{owner}",
-        holder.id,
-        or(&holder.program, "an unknown program"),
-        or(&holder.host, "an unknown host"),
-        or(&holder.login, "unknown"),
+        "{} holds the pool's lock on {}: something is being done there, and nothing is begun beside it{owner}",
+        holder(session),
         instance(e.pool, BACKUP)
     )
 }

@@ -36,11 +36,12 @@ SET @story = @lock + N'/journal';
 EXEC @rc = sys.sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0, @DbPrincipal = N'db_owner';
 IF @rc IS NULL OR @rc < 0
 BEGIN
-  SELECT TOP (1) @m = N'session ' + CONVERT(nvarchar(12), s.session_id) + N' of ' + ISNULL(s.program_name, N'an unknown program')
-         + N' on ' + ISNULL(s.host_name, N'an unknown host') + N' holds the lock'
+  SELECT @n = COUNT(DISTINCT s.session_id), @m = MIN(N'session ' + CONVERT(nvarchar(12), s.session_id) + N' of '
+         + ISNULL(s.program_name, N'an unknown program') + N' on ' + ISNULL(s.host_name, N'an unknown host') + N' holds the lock')
     FROM sys.dm_tran_locks AS l JOIN sys.dm_exec_sessions AS s ON s.session_id = l.request_session_id
    WHERE l.resource_type = N'APPLICATION' AND l.request_status = N'GRANT'
-     AND CHARINDEX(N':[' + LEFT(@lock, 32) + N']:', l.resource_description) > 0 ORDER BY s.session_id;
+     AND CHARINDEX(N':[' + LEFT(@lock, 32) + N']:', l.resource_description) > 0;
+  IF @n > 1 SET @m = N'one of ' + CONVERT(nvarchar(12), @n) + N' sessions holds the lock; the server shows only the beginning of its name';
   IF @m IS NULL SET @m = N'sp_getapplock returned ' + ISNULL(CONVERT(nvarchar(12), @rc), N'nothing');
   SET @m = LEFT(@m, 300);
   RAISERROR(N'PCHAT|LOCKED|%s', 16, 12, @m); RETURN; END;

@@ -27,7 +27,7 @@ pub const SETS: [&str; 15] = [
 ];
 
 const STATE: &str = r"
-DECLARE @id int, @lock nvarchar(255), @now datetime2(3);
+DECLARE @id int, @lock nvarchar(255), @now datetime2(3), @free int;
 SET @now = SYSUTCDATETIME();
 SET @id = DB_ID(@db);
 SET @lock = N'persistentchat.io/' + @db;
@@ -95,13 +95,25 @@ SELECT (SELECT COUNT(*) FROM sys.sysprocesses AS a WHERE a.program_name LIKE N'S
 SELECT e.name AS endpoint_name, e.state AS endpoint_state, e.state_desc AS endpoint_state_desc, e.role AS endpoint_role
   FROM sys.database_mirroring_endpoints AS e;
 
-SELECT TOP (1) CONVERT(int, s.session_id) AS lock_session, s.host_name, s.program_name, s.login_name
-  FROM sys.dm_tran_locks AS l JOIN sys.dm_exec_sessions AS s ON s.session_id = l.request_session_id
- WHERE l.resource_type = N'APPLICATION' AND l.resource_database_id = DB_ID(N'master') AND l.request_status = N'GRANT'
-   AND CHARINDEX(N':[' + LEFT(@lock, 32) + N']:', l.resource_description) > 0 AND s.session_id <> @@SPID ORDER BY s.session_id;
+IF DB_NAME() = N'master' AND IS_SRVROLEMEMBER(N'sysadmin') = 1 SET @free = APPLOCK_TEST(N'db_owner', @lock, N'Exclusive', N'Session');
+SELECT CASE WHEN a.sessions = 1 THEN a.session_id END AS lock_session, CASE WHEN a.sessions = 1 THEN a.host_name END AS host_name,
+       CASE WHEN a.sessions = 1 THEN a.program_name END AS program_name, CASE WHEN a.sessions = 1 THEN a.login_name END AS login_name
+  FROM (SELECT COUNT(DISTINCT s.session_id) AS sessions, MIN(CONVERT(int, s.session_id)) AS session_id, MIN(s.host_name) AS host_name,
+               MIN(s.program_name) AS program_name, MIN(s.login_name) AS login_name
+          FROM sys.dm_tran_locks AS l JOIN sys.dm_exec_sessions AS s ON s.session_id = l.request_session_id
+         WHERE l.resource_type = N'APPLICATION' AND l.resource_database_id = DB_ID(N'master') AND l.request_status = N'GRANT'
+           AND CHARINDEX(N':[' + LEFT(@lock, 32) + N']:', l.resource_description) > 0 AND s.session_id <> @@SPID) AS a
+ WHERE @free = 0 OR (@free IS NULL AND a.sessions > 0);
 ";
 
-/// Reads everything that the planner wants of an instance. SQL Server Agent is known by the sessions that it always has: the name of
+/// Reads everything that the planner wants of an instance.
+///
+/// Whether another session holds the pool's lock, the lock itself is asked: `sys.dm_tran_locks` shows the first 32 characters of its name
+/// and a hash, so that locks of databases whose names begin alike can't be told apart there. That view only says who it is, where one
+/// session alone comes into question. APPLOCK_TEST is for members of `db_owner`, which every sysadmin is in `master`; for others the view
+/// has to do.
+///
+/// SQL Server Agent is known by the sessions that it always has: the name of
 /// its service is a localised one, and `sys.dm_server_services` is not in 2008 R2 before SP1.
 pub fn state(database: &str) -> Batch {
     Batch::new("State").expecting(Bounds::STATE).with("db", "sysname", database).then(STATE)

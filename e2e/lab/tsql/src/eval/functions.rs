@@ -182,6 +182,9 @@ static TABLE: &[Function] = &[
     f("APPLOCK_MODE", (3, 3), &[NAME], Ret::Is(Ty::NVarChar(32)), true, |c, a| {
         Ok(c.host.applock_mode(text(a, 0), text(a, 1), text(a, 2)).into())
     }),
+    f("APPLOCK_TEST", (4, 4), &[NAME], Ret::Is(Ty::SmallInt), true, |c, a| {
+        Ok(i64::from(c.host.applock_test(text(a, 0), text(a, 1), text(a, 2), text(a, 3))?).into())
+    }),
     f("NEWID", (0, 0), &[], Ret::Is(Ty::Guid), false, |c, _| Ok(c.host.new_guid().into())),
     // Clocks. The server's clock has 100 ns steps; datetime rounds.
     f("GETDATE", (0, 0), &[], Ret::Is(Ty::DateTime), false, |c, _| {

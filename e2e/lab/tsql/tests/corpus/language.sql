@@ -311,8 +311,9 @@ IF @rc < 0 OR @rc IS NULL BEGIN RAISERROR(N'locked %d', 16, 12, @rc); RETURN; EN
 IF SYSUTCDATETIME() > CAST('2026-11-22T23:41:08' AS datetime2(3)) BEGIN RAISERROR(N'expired', 16, 13); RETURN; END;
 IF NOT EXISTS (SELECT 1 FROM master.sys.extended_properties AS e WHERE e.class = 0 AND e.name = @lock + N'/epoch' AND CONVERT(nvarchar(64), e.value) = @epoch)
 BEGIN RAISERROR(N'fenced', 16, 14); RETURN; END;
-SELECT @lock AS lock, APPLOCK_MODE(N'public', @lock, N'Session') AS mode;
---> row persistentchat.io/mgc|Exclusive
+SELECT @lock AS lock, APPLOCK_MODE(N'public', @lock, N'Session') AS mode, APPLOCK_TEST(N'public', N'busy', N'Exclusive', N'Session') AS busy,
+       APPLOCK_TEST(N'public', @lock, N'Exclusive', N'Session') AS mine;
+--> row persistentchat.io/mgc|Exclusive|0|1
 --> did sp_getapplock @Resource=persistentchat.io/mgc @LockMode=Exclusive @LockOwner=Session @LockTimeout=0 @DbPrincipal=public
 GO
 -- @ busy

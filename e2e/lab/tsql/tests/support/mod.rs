@@ -411,6 +411,10 @@ impl Host for Mini {
         if self.locks.iter().any(|l| l == resource) { "Exclusive".into() } else { "NoLock".into() }
     }
 
+    fn applock_test(&self, _: &str, resource: &str, _: &str, _: &str) -> Result<bool, SqlError> {
+        Ok(resource != "busy")
+    }
+
     fn new_guid(&self) -> [u8; 16] {
         guid(0xEE)
     }

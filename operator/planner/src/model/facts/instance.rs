@@ -36,7 +36,7 @@ pub struct InstanceState {
     pub journal_damage: Option<String>,
     /// What it calls itself.
     pub names: ServerNames,
-    /// The session that holds the pool's lock, if one does: an action is being carried out by it.
+    /// The session that holds the pool's lock, if one does: an action is being carried out by it. Number 0: the server does not tell which.
     pub holder: Option<Session>,
 }
 

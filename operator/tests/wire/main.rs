@@ -7,4 +7,6 @@ mod guards;
 mod logins;
 mod looking;
 mod nulls;
+#[path = "../shapes/mod.rs"]
+mod shapes;
 mod slow;

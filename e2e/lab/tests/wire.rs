@@ -271,6 +271,37 @@ async fn a_delayed_request_runs_whole_and_late_and_a_dropped_one_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_a_return_code_and_a_listing_are_told_as_null_on_command_and_a_misspelt_one_is_an_error() {
+    let bench = quiet("").await;
+    let mut client = bench.connect(BACKUP).await;
+    let look = "DECLARE @r int; DECLARE @t TABLE (name nvarchar(512) NULL, depth int NULL, is_file int NULL); \
+                EXEC @r = sys.sp_getapplock @Resource = N'a', @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0; \
+                INSERT INTO @t EXEC master.sys.xp_dirtree N'\\\\files\\pchat-logs', 1, 1; \
+                SELECT DB_ID(N'mgc') AS id, @r AS code, (SELECT COUNT(t.name) FROM @t AS t) AS names, \
+                (SELECT COUNT(*) FROM @t AS t) AS lines";
+    for (withheld, column) in [
+        ("function DB_ID", Some("id")),
+        ("procedure sp_getapplock", Some("code")),
+        ("xp_dirtree subdirectory", Some("names")),
+        ("function DB_NAME", None),
+    ] {
+        bench.order(&format!("null {BACKUP} {withheld}")).await;
+        let rows = run(&mut client, look).await.unwrap();
+        let row = &rows[0];
+        assert_eq!(row.get::<i16, _>("id").is_none(), column == Some("id"), "{withheld}");
+        assert_eq!(row.get::<i32, _>("code").is_none(), column == Some("code"), "{withheld}");
+        assert_eq!(row.get::<i32, _>("names") == Some(0), column == Some("names"), "{withheld}");
+        assert!(row.get::<i32, _>("lines") > Some(0), "{withheld}: the rows are there");
+        let armed = bench.order(&format!("nulls {BACKUP}")).await;
+        assert_eq!(armed["nulls"][0]["told"], column.is_some(), "{withheld}: {armed}");
+        bench.order(&format!("clear-nulls {BACKUP}")).await;
+    }
+    for misspelt in ["function DB_IDD", "procedure sp_getaplock", "sys.databases stat"] {
+        assert!(bench.lab.order(&format!("null {BACKUP} {misspelt}")).await.is_err(), "{misspelt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_shipping_is_dropped_with_its_jobs_but_not_while_its_monitor_is_dead() {
     let bench = quiet(", monitor: 'SQL-TP1\\PCHAT'").await;
     let mut client = bench.connect(BACKUP).await;

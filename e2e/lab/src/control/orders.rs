@@ -52,7 +52,9 @@ backup-log                                     one more log backup by the servin
 deny HOST PATH | allow HOST PATH               the SQL Server account's access to a path
 hang HOST MILLISECONDS [PATH]                  listings on HOST (of what lies under PATH) take so much longer; 0 for none
 hang shell MILLISECONDS [CMDLET]               cmdlets take so much longer; 0 for none
-null HOST SET COLUMN                           NULL in that column: SET is a view by its full name, or an answer's first column
+null HOST SET COLUMN                           NULL in that column: SET is a view by its full name, a procedure, or an answer's
+                                               first column
+null HOST function|procedure NAME              NULL wherever that function is evaluated, or in place of that return code
 null shell CMDLET PROPERTY                     the same for a property of what a cmdlet gives
 nulls HOST|shell | clear-nulls HOST|shell      which of them are armed, and whether anybody was told; tell everything again
 delete-job HOST copy|restore                   a job of log shipping is deleted, log shipping itself stays

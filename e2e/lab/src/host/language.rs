@@ -3,6 +3,7 @@
 //! Answers for nothing itself: catalog, facts, tables, procedures, media and ALTER DATABASE have modules of their own.
 
 use super::{LabHost, alter, catalog, catalog_msdb, endpoints, facts, media, procs, tables};
+use crate::control::nulls;
 use crate::world::World;
 use crate::world::clock::Clock;
 use crate::world::error::{Failure, SqlError, raise, unsupported};
@@ -122,7 +123,11 @@ impl Host for LabHost {
         out: &'a mut dyn Sink,
     ) -> Boxed<'a, Result<Returned, pchat_tsql::Failure>> {
         Box::pin(async move {
-            let done = procs::call(self, call, out).await.map_err(failure);
+            let name = call.name.name.clone();
+            let armed = self.read(|_, s| s.nulls.clone());
+            let mut out = nulls::Listing::new(out, armed, &name);
+            let done = procs::call(self, call, &mut out).await.map_err(failure);
+            out.note(&mut self.world.lock().servers[self.server].nulls);
             self.settle_fault().await;
             done
         })
@@ -284,6 +289,17 @@ impl Host for LabHost {
 
     fn new_guid(&self) -> [u8; 16] {
         self.world.lock().new_guid().into_bytes()
+    }
+
+    fn withholds(&self) -> bool {
+        self.read(|_, s| !s.nulls.is_empty())
+    }
+
+    fn withheld(&self, name: &str) -> bool {
+        let mut w = self.world.lock();
+        let nulls = w.servers[self.server].nulls.iter_mut();
+        let met = nulls.filter(|n| n.is(nulls::FUNCTION, name) || n.is(nulls::PROCEDURE, name));
+        met.map(|n| n.told = true).count() > 0
     }
 
     fn statement(&mut self, kind: StatementKind) -> Boxed<'_, Result<(), pchat_tsql::Failure>> {

@@ -507,6 +507,17 @@ pub trait Host: Send + Sync {
     /// `NEWID()`.
     fn new_guid(&self) -> [u8; 16];
 
+    /// Is any function or return code told as NULL? Asked once a statement.
+    fn withholds(&self) -> bool {
+        false
+    }
+
+    /// Is this function (upper case), or the return code of this procedure, told as NULL?
+    fn withheld(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// Told before each statement runs; an error is raised in its place.
     fn statement(&mut self, kind: StatementKind) -> Boxed<'_, Result<(), Failure>> {
         let _ = kind;

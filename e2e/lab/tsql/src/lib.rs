@@ -20,6 +20,11 @@ pub mod schema;
 pub mod time;
 pub mod types;
 
+/// Is there such a built-in function (upper case)?
+pub fn is_function(name: &str) -> bool {
+    eval::functions::find(name, Version::V2019).is_some()
+}
+
 pub use error::{Failure, SqlError};
 pub use host::{Event, Host, Sink, Version};
 pub use run::{RpcParameter, Session};

@@ -134,7 +134,7 @@ impl<'q> Binder<'_, 'q> {
         arity(function.name, function.min, function.max, args.len())?;
         let mut first = None;
         let mut last = Ty::Int;
-        let nullable = args.iter().any(|a| a.nullable) || !function.strict;
+        let nullable = args.iter().any(|a| a.nullable) || !function.strict || self.catalog.host.withholds();
         let mut bound = Vec::with_capacity(args.len());
         for (i, arg) in args.into_iter().enumerate() {
             let param = function.params[i.min(function.params.len() - 1)];

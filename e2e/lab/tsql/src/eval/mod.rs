@@ -59,6 +59,7 @@ pub(crate) struct Ctx<'a> {
     pub temps: &'a dyn TempRows,
     facts: OnceCell<SessionFacts>,
     now: OnceCell<Ticks>,
+    withholds: OnceCell<bool>,
     tables: RefCell<HashMap<ObjectName, Arc<Vec<Row>>>>,
     /// Results of subqueries that do not depend on the row, by the plan's address.
     constant: RefCell<HashMap<usize, Arc<Vec<Row>>>>,
@@ -87,6 +88,7 @@ impl<'a> Ctx<'a> {
             temps,
             facts: OnceCell::new(),
             now: OnceCell::new(),
+            withholds: OnceCell::new(),
             tables: RefCell::default(),
             constant: RefCell::default(),
         }
@@ -100,6 +102,10 @@ impl<'a> Ctx<'a> {
     /// The clock, read once a statement as SQL Server does for a query.
     pub fn now(&self) -> Ticks {
         *self.now.get_or_init(|| self.host.now())
+    }
+
+    fn withholds(&self) -> bool {
+        *self.withholds.get_or_init(|| self.host.withholds())
     }
 
     fn rows(&self, name: &ObjectName) -> Result<Arc<Vec<Row>>> {
@@ -178,7 +184,10 @@ pub(crate) fn value(ex: &Ex, cx: &Ctx<'_>, env: &Env<'_>) -> Result<Value> {
         }
         Ex::Call(function, args) => {
             let args = args.iter().map(|a| value(a, cx, env)).collect::<Result<Vec<_>>>()?;
-            function.run(cx, args)?
+            match cx.withholds() && cx.host.withheld(function.name) {
+                true => Value::Null,
+                false => function.run(cx, args)?,
+            }
         }
         Ex::Scalar(plan) => {
             let rows = cx.subquery(plan, env)?;

@@ -118,7 +118,11 @@ impl<H: Host> Session<H> {
             }
         }
         if let Some(variable) = &exec.returns {
-            self.store(variable, Value::Int(outcome.code.into()), Ty::Int, frame)?;
+            let code = match name.last().is_some_and(|n| self.host.withheld(n)) {
+                true => Value::Null,
+                false => Value::Int(outcome.code.into()),
+            };
+            self.store(variable, code, Ty::Int, frame)?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! What each batch refuses at the far end, whoever sends it and however late: each clause of a guard has a
 //! case here that fails without it. Batches go out by hand, as a delayed or a second executor would send them.
 
+mod untold;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -8,7 +8,8 @@
 //! `db_owner` of `master`, which only administrators are: under `public` any login could hold the pool up with it.
 //!
 //! A check refuses on NULL. No parameter may be NULL (what may be absent travels as an empty text), and what is compared with
-//! a column is worded so that only a true comparison passes: `IF a <> b` lets a NULL through.
+//! a column is worded so that only a true comparison passes: `IF a <> b` lets a NULL through. What must not be there counts as there
+//! until a comparison is true that says otherwise: `CASE WHEN a <> b THEN 0 ELSE 1 END = 1`.
 //!
 //! `RAISERROR` does not end a batch, so each is followed by RETURN; its arguments must be variables; names
 //! never stand in its format, where a `%` would count.
@@ -27,7 +28,7 @@ pub const LONGEST_TRANSITION: usize = 3_700;
 pub const LOCK: &str = r"
 DECLARE @lock nvarchar(255), @owner nvarchar(255), @story nvarchar(255), @held nvarchar(3700), @head nvarchar(100), @mark nvarchar(1000),
         @now datetime2(3), @rc int, @m nvarchar(400), @n int;
-IF DB_NAME() <> N'master' OR @@TRANCOUNT <> 0
+IF CASE WHEN DB_NAME() = N'master' AND @@TRANCOUNT = 0 THEN 1 ELSE 0 END = 0
 BEGIN RAISERROR(N'PCHAT|CONTEXT|', 16, 10); RETURN; END;
 SELECT @lock = N'persistentchat.io/' + d.name FROM sys.databases AS d WHERE d.name = @db;
 IF @lock IS NULL BEGIN RAISERROR(N'PCHAT|NODB|%s', 16, 11, @db); RETURN; END;
@@ -141,8 +142,8 @@ BEGIN RAISERROR(N'PCHAT|STATE|%s is in state %d, neither RESTORING nor STANDBY',
 
 /// The database does not serve: what brings log shipping back would go on restoring into a recovered one.
 pub const NOT_SERVING: &str = r"
-IF EXISTS (SELECT 1 FROM sys.databases AS d WHERE d.name = @db AND d.state = 0 AND ISNULL(d.is_in_standby, 0) = 0)
-BEGIN RAISERROR(N'PCHAT|STATE|%s is ONLINE', 16, 15, @db); RETURN; END;
+IF NOT EXISTS (SELECT 1 FROM sys.databases AS d WHERE d.name = @db AND (d.state <> 0 OR d.is_in_standby = 1))
+BEGIN RAISERROR(N'PCHAT|STATE|%s is ONLINE or does not tell its state', 16, 15, @db); RETURN; END;
 ";
 
 /// The database serves: what is destroyed or closed next is of no use to a copy that waits for log.
@@ -151,17 +152,19 @@ IF NOT EXISTS (SELECT 1 FROM sys.databases AS d WHERE d.name = @db AND d.state =
 BEGIN RAISERROR(N'PCHAT|STATE|%s is not ONLINE', 16, 15, @db); RETURN; END;
 ";
 
-/// It is not part of a mirroring session.
+/// It is not part of a mirroring session: its row, which every database has (sys.database_mirroring), tells nothing of one.
 pub const NOT_MIRRORED: &str = r"
-IF EXISTS (SELECT 1 FROM sys.database_mirroring AS x WHERE x.database_id = DB_ID(@db) AND x.mirroring_guid IS NOT NULL)
+IF NOT EXISTS (SELECT 1 FROM sys.database_mirroring AS x
+                WHERE x.database_id = DB_ID(@db) AND x.mirroring_guid IS NULL AND x.mirroring_role IS NULL AND x.mirroring_state IS NULL)
 BEGIN RAISERROR(N'PCHAT|MIRRORED|%s', 16, 18, @db); RETURN; END;
 ";
 
 /// No other session restores or backs it up: such a session holds the database lock.
 pub const NOT_BUSY: &str = r"
-SELECT @n = MIN(CONVERT(int, r.session_id)) FROM sys.dm_exec_requests AS r JOIN sys.dm_tran_locks AS l ON l.request_session_id = r.session_id
- WHERE l.resource_type = N'DATABASE' AND l.resource_database_id = DB_ID(@db) AND r.session_id <> @@SPID
-   AND (r.command LIKE N'RESTORE%' OR r.command LIKE N'BACKUP%');
+SELECT @n = MIN(ISNULL(CONVERT(int, r.session_id), 0)) FROM sys.dm_exec_requests AS r
+ WHERE CASE WHEN r.session_id = @@SPID OR (r.command NOT LIKE N'RESTORE%' AND r.command NOT LIKE N'BACKUP%') THEN 0 ELSE 1 END = 1
+   AND EXISTS (SELECT 1 FROM sys.dm_tran_locks AS l WHERE CASE WHEN l.resource_type <> N'DATABASE' OR l.resource_database_id <> DB_ID(@db)
+        OR l.request_session_id <> r.session_id THEN 0 ELSE 1 END = 1);
 IF @n IS NOT NULL BEGIN RAISERROR(N'PCHAT|BUSY|session %d restores or backs up %s', 16, 17, @n, @db); RETURN; END;
 ";
 

@@ -34,7 +34,7 @@ SELECT j.job_id, j.enabled FROM msdb.dbo.sysjobs AS j WHERE j.job_id IN (@copy, 
 ";
 
 /// A job counts as running from the request on: Agent starts it in its own time.
-const RUNS: &str = "a.session_id = (SELECT MAX(x.session_id) FROM msdb.dbo.syssessions AS x) AND a.stop_execution_date IS NULL \
+const RUNS: &str = "CASE WHEN a.session_id <> (SELECT MAX(x.session_id) FROM msdb.dbo.syssessions AS x) THEN 0 ELSE 1 END = 1 AND a.stop_execution_date IS NULL \
      AND (a.start_execution_date IS NOT NULL OR a.run_requested_date IS NOT NULL)";
 
 /// Writes the transition with its evidence, then disables (or, called off and not recovered, enables) both jobs.
@@ -107,7 +107,8 @@ BEGIN RAISERROR(N'PCHAT|EVIDENCE|log shipping of %s restored another file meanwh
 ",
         )
         .then(&format!(
-            "IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobactivity AS a WHERE a.job_id IN (@copy, @restore) AND {RUNS})\n\
+            "IF EXISTS (SELECT 1 FROM msdb.dbo.sysjobactivity AS a\n            \
+             WHERE CASE WHEN a.job_id <> @copy AND a.job_id <> @restore THEN 0 ELSE 1 END = 1 AND {RUNS})\n\
              BEGIN RAISERROR(N'PCHAT|BUSY|a log-shipping job of %s is running', 16, 17, @db); RETURN; END;"
         ))
         .then(SERVES)

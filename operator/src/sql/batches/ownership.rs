@@ -13,10 +13,10 @@ use super::{Batch, silence};
 const AS_CLAIMED: &str = r#"
 IF CHARINDEX(N',"phase":"CalledOff",', @transition) > 0
 BEGIN
-  SELECT TOP (1) @m = LEFT(j.name, 300)
-    FROM msdb.dbo.log_shipping_secondary_databases AS d JOIN msdb.dbo.log_shipping_secondary AS s ON s.secondary_id = d.secondary_id
-    JOIN msdb.dbo.sysjobs AS j ON j.job_id IN (s.copy_job_id, s.restore_job_id)
-   WHERE d.secondary_database = @db AND ISNULL(j.enabled, 0) <> 1
+  SELECT TOP (1) @m = LEFT(ISNULL(j.name, N'without a name'), 300) FROM msdb.dbo.log_shipping_secondary_databases AS d
+    JOIN msdb.dbo.log_shipping_secondary AS s ON CASE WHEN s.secondary_id <> d.secondary_id THEN 0 ELSE 1 END = 1
+    JOIN msdb.dbo.sysjobs AS j ON CASE WHEN j.job_id <> s.copy_job_id AND j.job_id <> s.restore_job_id THEN 0 ELSE 1 END = 1
+   WHERE CASE WHEN d.secondary_database <> @db OR j.enabled = 1 THEN 0 ELSE 1 END = 1
      AND NOT EXISTS (SELECT 1 FROM sys.databases AS x WHERE x.name = @db AND x.state = 0 AND ISNULL(x.is_in_standby, 0) = 0);
   IF @m IS NOT NULL BEGIN RAISERROR(N'PCHAT|LOGSHIPPING|job %s is disabled', 16, 20, @m); RETURN; END;
 END;
@@ -24,7 +24,8 @@ IF CHARINDEX(N',"phase":"Closed",', @transition) > 0
 BEGIN
   IF NOT EXISTS (SELECT 1 FROM sys.databases AS d WHERE d.name = @db AND d.state = 0 AND d.is_in_standby = 0)
   BEGIN RAISERROR(N'PCHAT|STATE|%s is not ONLINE', 16, 15, @db); RETURN; END;
-  SELECT @n = COUNT(*) FROM msdb.dbo.log_shipping_secondary_databases AS d WHERE d.secondary_database = @db;
+  SELECT @n = COUNT(*) FROM msdb.dbo.log_shipping_secondary_databases AS d
+   WHERE CASE WHEN d.secondary_database <> @db THEN 0 ELSE 1 END = 1;
   IF @n > 0 BEGIN RAISERROR(N'PCHAT|LOGSHIPPING|log shipping of %s is still registered', 16, 20, @db); RETURN; END;
 END;
 IF @transition NOT LIKE N'%,"phase":"Closed",%' AND @transition NOT LIKE N'%,"phase":"CalledOff",%'

@@ -11,12 +11,14 @@ use super::sessions::END_SESSIONS;
 use super::{Batch, at_position};
 
 /// Share and folder are listed again under the lock. It may take a minute on a dead share, so the clock and
-/// the owner are read after it.
+/// the owner are read after it. One that fails proves nothing, and its error does not end the batch.
 const LIST_AGAIN: &str = r"
 DECLARE @shared TABLE (name nvarchar(512) NOT NULL, depth int NOT NULL, is_file int NOT NULL);
 DECLARE @copied TABLE (name nvarchar(512) NOT NULL, depth int NOT NULL, is_file int NOT NULL);
 INSERT INTO @shared (name, depth, is_file) EXEC master.sys.xp_dirtree @share, 1, 1;
+IF @@ERROR <> 0 RETURN;
 INSERT INTO @copied (name, depth, is_file) EXEC master.sys.xp_dirtree @folder, 1, 1;
+IF @@ERROR <> 0 RETURN;
 ";
 
 /// Nothing is there that was not judged, whatever its name (but a copy on its way of a file that was), and the listing of the share
@@ -34,8 +36,10 @@ IF @m IS NOT NULL BEGIN RAISERROR(N'PCHAT|NOTLAST|%s was not there when this was
 
 /// Log shipping would go on restoring what this makes impossible.
 const LOG_SHIPPING_QUIET: &str = r"
-IF EXISTS (SELECT 1 FROM msdb.dbo.log_shipping_secondary_databases AS d JOIN msdb.dbo.log_shipping_secondary AS s ON s.secondary_id = d.secondary_id
-             JOIN msdb.dbo.sysjobs AS j ON j.job_id = s.restore_job_id WHERE d.secondary_database = @db AND ISNULL(j.enabled, 1) <> 0)
+IF EXISTS (SELECT 1 FROM msdb.dbo.log_shipping_secondary_databases AS d
+             JOIN msdb.dbo.log_shipping_secondary AS s ON CASE WHEN s.secondary_id <> d.secondary_id THEN 0 ELSE 1 END = 1
+             JOIN msdb.dbo.sysjobs AS j ON CASE WHEN j.job_id <> s.restore_job_id THEN 0 ELSE 1 END = 1
+            WHERE CASE WHEN d.secondary_database <> @db OR j.enabled = 0 THEN 0 ELSE 1 END = 1)
 BEGIN RAISERROR(N'PCHAT|LOGSHIPPING|the restore job of %s is enabled', 16, 20, @db); RETURN; END;
 ";
 

@@ -148,8 +148,12 @@ impl Task<'_> {
             }
             Action::DisconnectSessions => {
                 let answer = self.send(sessions::disconnect(&self.warrant(BUDGET)?)).await?;
-                let ended = number(&answer, "ended").unwrap_or(0);
-                Ok(Done { note: format!("{ended} ended"), already: ended == 0, ..Done::default() })
+                let ended = number(&answer, "ended");
+                let note = match ended {
+                    Some(ended) => format!("{ended} ended"),
+                    None => "how many were ended was not told".into(),
+                };
+                Ok(Done { note, already: ended == Some(0), ..Done::default() })
             }
             Action::RecoverDatabase { at, source, known, must, transition } => {
                 let text = self.text(transition)?;
@@ -232,12 +236,13 @@ impl Task<'_> {
             log_shipping::remove(&self.warrant(BUDGET)?, secondary, last_restored, &text, &down, hangs);
         match self.try_send(&batch).await {
             Ok(answer) => {
-                let ignored = number(&answer, "monitor_ignored").is_some_and(|n| n > 0);
                 let monitor = words(&answer, "monitor_server").unwrap_or_default();
-                let note = if ignored {
-                    format!("rows are left behind on the monitor server {monitor}")
-                } else {
-                    String::new()
+                let note = match number(&answer, "monitor_ignored") {
+                    Some(0) => String::new(),
+                    Some(_) => format!("rows are left behind on the monitor server {monitor}"),
+                    None => {
+                        format!("whether rows are left behind on the monitor server {monitor} was not told")
+                    }
                 };
                 Ok(Done { note, ..Done::default() })
             }

@@ -44,10 +44,7 @@ impl Task<'_> {
             (self.progress)(Progress::Restoring { done: next as u64, of: files.len() as u64, percent: None });
             let batch = apply(&self.warrant(BUDGET)?, at, &paths);
             let mut answer = self.send_watched(&batch, files).await.map_err(|failure| self.error(failure))?;
-            let restored = read_restored(&answer).map_err(|e| ActError::OutcomeUnknown {
-                target: self.object(),
-                detail: format!("where it stands can't be read ({e})."),
-            })?;
+            let restored = self.read_restored(&answer)?;
             for (file, position) in round.iter().zip(&restored) {
                 done.push(Applied {
                     name: file.name.clone(),
@@ -118,8 +115,8 @@ impl Task<'_> {
                     self.send_watched(&batch, files).await.map_err(|failure| self.error(failure))?;
                 match answer.error.take() {
                     None => {
-                        let position = read_restored(&answer).ok().and_then(|all| all.last().copied());
-                        let last_lsn = position.map_or(file.last_lsn, |p| p.lsn);
+                        let position = self.read_restored(&answer)?.last().copied();
+                        let last_lsn = position.ok_or_else(|| self.unread("it was not told"))?.lsn;
                         let from_fallback = *path != file.path;
                         let done = vec![Applied { name: file.name.clone(), last_lsn, from_fallback }];
                         return Ok(applied(std::slice::from_ref(file), done));
@@ -142,6 +139,16 @@ impl Task<'_> {
             already: true,
             applied: Vec::new(),
         })
+    }
+
+    /// What was restored, as the server tells it: no header tells where the copy stands now.
+    fn read_restored(&self, answer: &Answer) -> Result<Vec<Position>, ActError> {
+        read_restored(answer).map_err(|e| self.unread(&e.to_string()))
+    }
+
+    fn unread(&self, why: &str) -> ActError {
+        let detail = format!("where it stands can't be read ({why}).");
+        ActError::OutcomeUnknown { target: self.object(), detail }
     }
 
     fn stumbled(&self, path: &str, position: u16, error: &ServerError) {
@@ -212,7 +219,13 @@ impl Task<'_> {
             let mut connection = connect(self.target, deadlines).await.map_err(|e| e.to_string())?;
             let batch = sessions::kill_own(spid, &session.login_time, PROGRAM);
             let answer = connection.ask(&batch, deadlines.look).await.map_err(|e| e.to_string())?;
-            answer.error.map_or(Ok(()), |e| Err(e.message))
+            let found = super::number(&answer, "found");
+            match (answer.error, found) {
+                (Some(error), _) => Err(error.message),
+                (None, Some(1)) => Ok(()),
+                (None, Some(_)) => Err("it is gone already".into()),
+                (None, None) => Err("whether it was found was not told".into()),
+            }
         };
         match timeout(deadlines.login + deadlines.look, kill).await {
             Ok(Ok(())) => format!("its session {spid} was told to end"),

@@ -21,7 +21,10 @@ fn epoch() -> Epoch {
     Epoch(Uuid::new_v4().to_string())
 }
 
-async fn take(far: &pchat_operator::real::RealFarEnd, expected: Option<&Epoch>) -> Result<Epoch, ActError> {
+pub async fn take(
+    far: &pchat_operator::real::RealFarEnd,
+    expected: Option<&Epoch>,
+) -> Result<Epoch, ActError> {
     let epoch = epoch();
     let action =
         Action::TakeOwnership { expected: expected.cloned(), epoch: epoch.clone(), transition: transition() };

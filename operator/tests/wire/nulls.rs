@@ -1,18 +1,20 @@
-//! Every column of every look, told as NULL: the fact is unknown, the look goes on, and nothing more dangerous is planned.
+//! Every column of every look, told as NULL: the fact is unknown, the look goes on, and nothing more dangerous is planned. And what an
+//! action answers: NULL is no success.
 
 use std::collections::BTreeSet;
 
-use pchat_operator::far_end::{FarEnd, Freshness};
+use pchat_operator::far_end::{ActError, Done, FarEnd, Freshness};
 use pchat_operator::observe::HOME;
 use pchat_operator::sql::batches::Batch;
 use pchat_operator::sql::batches::files::{headers, list};
 use pchat_operator::sql::batches::state::{SETS, state};
 use pchat_operator::sql::connect::connect;
 use pchat_operator::sql::connection::Answer;
-use pchat_planner::facts::{Contact, Header};
+use pchat_planner::facts::{Contact, Header, PoolState};
 use pchat_planner::plan::{Action, Next, StepId};
 
-use crate::bench::{BACKUP, BACKUP_MIRROR, Bench, drive, look, plan, quiet, run};
+use crate::acting::take;
+use crate::bench::{BACKUP, BACKUP_MIRROR, Bench, act, drive, home, look, plan, quiet, run, with};
 
 /// Without its clock nothing can be said of a server.
 const CLOCK: [&str; 2] = ["now_utc", "seconds_ahead"];
@@ -217,4 +219,88 @@ async fn a_property_that_a_cmdlet_does_not_give_makes_its_own_fact_unknown() {
         bench.order("clear-nulls shell").await;
         far.close().await;
     }
+}
+
+/// What a step does whose answer lacks a column of the set that begins with `set`.
+async fn done_untold(bench: &Bench, step: StepId, set: &str, column: &str) -> Result<Done, ActError> {
+    let far = bench.far();
+    let mut run = run();
+    let action = drive(bench, &far, &mut run, Some(step)).await.expect("the step comes");
+    bench.order(&format!("null {BACKUP} {set} {column}")).await;
+    let done = act(&far, run.epoch.as_ref().unwrap(), step, &action).await;
+    assert!(told(bench, BACKUP).await, "{column}");
+    bench.order(&format!("clear-nulls {BACKUP}")).await;
+    far.close().await;
+    done
+}
+
+/// The server restored it, and nobody knows where the copy stands now: what is planned next must come from a look.
+#[tokio::test]
+async fn a_restore_that_does_not_tell_where_the_copy_stands_is_not_confirmed() {
+    let standby =
+        "primaryDead: true\nlogShipping: {backups: 6, copied: 3, restored: 2, jobEveryS: 0, standby: true}";
+    for column in ["redo_start_lsn", "redo_start_lsn_max", "fork"] {
+        let bench = quiet("primaryDead: true").await;
+        let done = done_untold(&bench, StepId::ApplyLogs, "restored", column).await;
+        assert!(matches!(done, Err(ActError::OutcomeUnknown { .. })), "ApplyLogs without {column}: {done:?}");
+        let bench = with(standby).await;
+        bench.order(&format!("forget-history {BACKUP}")).await;
+        let done = done_untold(&bench, StepId::ApplyLogs, "restored", column).await;
+        assert!(
+            matches!(done, Err(ActError::OutcomeUnknown { .. })),
+            "FindPosition without {column}: {done:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_told_to_have_been_held_was_not_held() {
+    for column in ["mode", "owned"] {
+        let bench = quiet("").await;
+        let far = bench.far();
+        let identity = look(&far).await.shell.pool_state.value().unwrap().0.clone();
+        let epoch = take(&far, None).await.unwrap();
+        bench.order(&format!("null {BACKUP} mode {column}")).await;
+        let action = Action::SetPoolState { identity, state: PoolState::FailedOver };
+        let done = act(&far, &epoch, StepId::SetPoolState, &action).await;
+        assert!(told(&bench, BACKUP).await, "{column}");
+        assert!(
+            matches!(&done, Err(ActError::OutcomeUnknown { detail, .. }) if detail.contains("lock was lost")),
+            "{column}: {done:?}"
+        );
+        far.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_action_does_not_tell_is_neither_nothing_to_do_nor_nothing_left_behind() {
+    let bench = quiet("").await;
+    let far = bench.far();
+    let state = home(&look(&far).await).clone();
+    let epoch = take(&far, None).await.unwrap();
+    bench.order(&format!("null {BACKUP} ended ended")).await;
+    let done = act(&far, &epoch, StepId::DisconnectSessions, &Action::DisconnectSessions).await.unwrap();
+    assert!(!done.already && done.note.contains("not told"), "{done:?}");
+    assert!(told(&bench, BACKUP).await);
+    bench.order(&format!("clear-nulls {BACKUP}")).await;
+    let job = state.secondary.unwrap().copy_job.unwrap().id;
+    bench.order(&format!("null {BACKUP} running_before running_before")).await;
+    let done = act(&far, &epoch, StepId::CopyBackups, &Action::StartCopy { job }).await.unwrap();
+    assert!(!done.already && told(&bench, BACKUP).await, "{done:?}");
+    far.close().await;
+    let bench = quiet("primaryDead: true").await;
+    let done =
+        done_untold(&bench, StepId::RemoveLogShipping, "monitor_server", "monitor_ignored").await.unwrap();
+    assert!(done.note.contains("not told"), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_told_to_have_been_found_is_not_said_to_have_been_ended() {
+    let mut bench = quiet("primaryDead: true\nserviceTimes: {restoreLogMs: 20000}").await;
+    bench.ends.deadlines.restore = std::time::Duration::from_millis(400);
+    let error = done_untold(&bench, StepId::ApplyLogs, "found", "found").await.unwrap_err();
+    assert!(
+        matches!(&error, ActError::OutcomeUnknown { detail, .. } if detail.contains("could not be ended")),
+        "{error}"
+    );
 }

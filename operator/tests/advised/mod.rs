@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pchat_planner::advice::{Advice, AdviceKind, Tool};
 use pchat_planner::facts::*;
+use pchat_planner::pool::Side;
 use pchat_planner::readiness::{HANGS, checks};
 
 use crate::common::*;
@@ -55,6 +56,10 @@ pub fn statements(name: &str) -> Vec<(AdviceKind, String)> {
         state(c, BM).endpoint = Endpoint::NotStarted(name.to_owned(), "STOPPED".into());
         state(c, BM).database = Some(database(DatabaseState::Online));
         c.b().names.configured = Some(name.to_owned());
+        // A calm week: what restarts a service or takes a database away is told in no other.
+        c.pool.active = Side::Primary;
+        *c = c.clone().pool_is(PoolState::Normal);
+        c.facts.instances.insert(P, answers("SQL-TP1\\PCHAT", Some(database(DatabaseState::Online))));
     };
     let cases = [
         case(name, first),

@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 use pchat_planner::facts::{Backups, Contact, Fact, Facts, InstanceFacts, ShellFacts};
-use pchat_planner::pool::{InstanceId, Partner, Pool, Side};
+use pchat_planner::pool::{BACKUP, InstanceId, Pool};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -39,7 +39,7 @@ use crate::powershell::look::{Memory as ShellMemory, Part};
 use crate::sql::target::{Deadlines, Target};
 
 /// The instance on which a forced failover happens.
-pub const HOME: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
+pub const HOME: InstanceId = BACKUP;
 
 /// The longest pause between two looks at the shell: it keeps the session from being closed for idleness. A new one costs
 /// the shell's host seconds.

@@ -4,7 +4,7 @@
 
 use pchat_planner::identity;
 use pchat_planner::plan::{Direction, StepId, StepState};
-use pchat_planner::pool::{InstanceId, Partner, Side};
+use pchat_planner::pool::{PRIMARY, Side};
 
 use super::View;
 use crate::observe::HOME;
@@ -43,9 +43,7 @@ pub fn left(view: &View<'_>) -> Vec<String> {
         pool.database, here.database
     ));
     // A name that leads to the server that serves now is no name to take anything OFFLINE by.
-    let astray = view
-        .facts
-        .is_some_and(|facts| identity::same(facts, InstanceId::new(Side::Primary, Partner::Database), HOME));
+    let astray = view.facts.is_some_and(|facts| identity::same(facts, PRIMARY, HOME));
     if astray {
         return list;
     }

@@ -9,15 +9,10 @@ use crate::model::advice::Advice;
 use crate::model::facts::{Database, Facts, InstanceState, ServerNames};
 use crate::model::journal::Phase;
 use crate::model::plan::{Reason, StepId, Stop};
-use crate::model::pool::{InstanceId, Partner, Pool, Side};
+use crate::model::pool::{BACKUP, BACKUP_MIRROR, InstanceId, PRIMARY, PRIMARY_MIRROR, Partner, Pool, Side};
 use crate::say::advice::{self, remedy};
 use crate::say::stops::stop;
 use crate::words::instance;
-
-const PRIMARY: InstanceId = InstanceId::new(Side::Primary, Partner::Database);
-const PRIMARY_MIRROR: InstanceId = InstanceId::new(Side::Primary, Partner::Mirror);
-const BACKUP: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
-const BACKUP_MIRROR: InstanceId = InstanceId::new(Side::Backup, Partner::Mirror);
 
 /// What stops before anything else, if anything: `Err` where the point of no return lies behind, and finishing harms less than
 /// stopping. Then it is told.

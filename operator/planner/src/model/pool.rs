@@ -64,9 +64,13 @@ impl InstanceId {
 }
 
 /// The instance that everything happens on, and where the journal stands.
-pub(crate) const BACKUP: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
+pub const BACKUP: InstanceId = InstanceId::new(Side::Backup, Partner::Database);
 /// Its own mirror.
-pub(crate) const BACKUP_MIRROR: InstanceId = InstanceId::new(Side::Backup, Partner::Mirror);
+pub const BACKUP_MIRROR: InstanceId = InstanceId::new(Side::Backup, Partner::Mirror);
+/// The instance that is moved away from.
+pub const PRIMARY: InstanceId = InstanceId::new(Side::Primary, Partner::Database);
+/// Its own mirror.
+pub const PRIMARY_MIRROR: InstanceId = InstanceId::new(Side::Primary, Partner::Mirror);
 
 /// What the operator may do with a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]

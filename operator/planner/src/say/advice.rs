@@ -219,10 +219,7 @@ fn partner_is_idle(e: &Evidence<'_>) -> bool {
     let mirror = e.facts.instances.get(&BACKUP_MIRROR).filter(|f| f.contact == Contact::Answers);
     let state = mirror.and_then(|f| f.state.value());
     // What is mirrored, or on its way to another state, may serve in a moment.
-    let at_rest = |db: &Database| {
-        let waits = matches!(db.state, DatabaseState::Restoring | DatabaseState::Offline) || db.in_standby();
-        waits && db.mirroring.is_none()
-    };
+    let at_rest = |db: &Database| db.takes_no_writes() && db.mirroring.is_none();
     state.is_some_and(|s| s.database.as_ref().is_none_or(at_rest))
 }
 

@@ -31,8 +31,8 @@ pub fn plan(pool: &Pool, facts: &Facts, run: &Run, now: Timestamp) -> Plan {
     let mut plan = match survey(pool, facts, run, now) {
         Err(next) => bare(direction_wanted(pool), *next),
         Ok(e) => {
-            let planner = Pass { e };
-            unlocked(&planner.e, planner.plan())
+            let pass = Pass { e };
+            unlocked(&pass.e, pass.plan())
         }
     };
     // It stands for as long as it is so, whatever else there is to say.

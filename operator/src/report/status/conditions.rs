@@ -9,7 +9,7 @@ use pchat_planner::plan::{Direction, Next, Reason, StepId};
 use pchat_planner::pool::{InstanceId, Mode, Partner, Side};
 use pchat_planner::times;
 
-use super::past::same_answer;
+use super::past::{self, same_answer};
 use super::reasons::LOOKING;
 use super::{APPROVAL_WAIT, Moment, question, readiness};
 use crate::observe::HOME;
@@ -208,7 +208,8 @@ fn lost(moment: &Moment<'_>) -> String {
     view.plan.map(|plan| header::loss(&plan.loss, view.now, false)).unwrap_or_default()
 }
 
-/// The command that accepts what `status.question` lists, to stand at the end of a line; where that list is not whole, that there is none.
+/// The command that accepts what `status.question` lists, or that there is none because the list is not whole. It ends a line, so
+/// that it can be copied.
 fn accept(moment: &Moment<'_>, digest: &str) -> String {
     let object = moment.object;
     let hazards = moment.view.plan.map_or(&[][..], |plan| &plan.hazards);
@@ -257,8 +258,7 @@ fn stalled(moment: &Moment<'_>) -> Answer {
 /// Within its time an approval is something to wait for; after it, a stop like others.
 fn waits_for_approval(moment: &Moment<'_>, halt: &Halt) -> bool {
     let Some(digest) = halt.digest() else { return false };
-    let asked_before = moment.before.question.as_ref().and_then(|question| question.digest.as_deref());
-    let another = asked_before.is_some_and(|before| before != digest);
+    let another = past::digest(moment.before.question.as_ref()).is_some_and(|before| before != digest);
     let mut before = moment.before.conditions.iter();
     let asked = before.find(|old| same_answer(old, "ApprovalRequired", True, another));
     let waited = asked.map(|asked| moment.view.now.duration_since(asked.last_transition_time));
@@ -293,8 +293,7 @@ pub(super) fn still_asked(moment: &Moment<'_>) -> Option<Answer> {
     let plan = moment.view.plan.filter(|plan| !plan.hazards.is_empty() && !plan.digest.is_empty())?;
     let old = moment.before.conditions.iter().find(|c| c.type_ == "ApprovalRequired" && c.status == True)?;
     let given = moment.object.approval.as_ref().is_some_and(|given| given.digest == plan.digest);
-    let asked = moment.before.question.as_ref().and_then(|question| question.digest.as_ref());
-    let same = asked == Some(&plan.digest) && !given;
+    let same = past::digest(moment.before.question.as_ref()) == Some(&plan.digest) && !given;
     same.then(|| answer("ApprovalRequired", True, old.reason.clone(), old.message.clone()))
 }
 

@@ -170,16 +170,12 @@ fn plan_status(moment: &Moment<'_>) -> Option<PlanStatus> {
         target: Some(clip(&step.target, 512)).filter(|target| !target.is_empty()),
         message: Some(clip(&note(view, step), 2048)).filter(|note| !note.is_empty()),
     });
-    Some(PlanStatus { transition: transition(plan.direction), digest, steps: listed.collect() })
+    Some(PlanStatus { transition: plan.direction.to_string(), digest, steps: listed.collect() })
 }
 
 /// What there is to say of a step, without the columns of the terminal.
 fn note(view: &View<'_>, step: &plan::Step) -> String {
     steps::note(view, step).replace("  ", ", ")
-}
-
-fn transition(direction: Direction) -> String {
-    direction.to_string()
 }
 
 fn loss(loss: &plan::Loss, now: Timestamp, past: bool) -> LossStatus {

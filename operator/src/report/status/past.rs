@@ -7,7 +7,7 @@ use pchat_crds::status::{
 use pchat_planner::journal::{Phase, Transition};
 use pchat_planner::plan::Direction;
 
-use super::{Answer, Moment, clip, loss, reasons, side, transition};
+use super::{Answer, Moment, clip, loss, reasons, side};
 use crate::report::journal;
 use crate::report::words::millis;
 
@@ -71,7 +71,7 @@ pub fn remember(moment: &Moment<'_>, status: &mut PersistentChatPoolStatus) {
         if in_this_run { &view.record.loss } else { view.plan.map_or(&view.record.loss, |plan| &plan.loss) };
     let entry = TransitionStatus {
         id,
-        transition: transition(direction.unwrap_or(Direction::ForcedFailover)),
+        transition: direction.unwrap_or(Direction::ForcedFailover).to_string(),
         to: side(journaled.intent),
         started_at: millis(journaled.opened),
         finished_at: millis(view.now),
@@ -109,8 +109,12 @@ pub fn same_answer(old: &Condition, kind: &str, status: ConditionStatus, another
 
 /// Whether `now` asks for an approval under another digest than `before` did.
 pub fn another_question(before: &PersistentChatPoolStatus, now: Option<&QuestionStatus>) -> bool {
-    let digest = |question: Option<&QuestionStatus>| question.and_then(|question| question.digest.clone());
     digest(before.question.as_ref()).zip(digest(now)).is_some_and(|(then, now)| then != now)
+}
+
+/// Under which digest something is asked, if it can be accepted by way of the status.
+pub fn digest(question: Option<&QuestionStatus>) -> Option<&str> {
+    question?.digest.as_deref()
 }
 
 /// Times of change are those of before while the answer is the same.

@@ -1,11 +1,9 @@
 //! What the database needs to be mirrored again after a failover: a partner, endpoints, a share.
 
 use super::{Found, Seen, Trouble, instances};
-use crate::judge::other_side::OtherSide;
-use crate::model::facts::{Contact, Database, DatabaseState, Endpoint, PoolState};
+use crate::model::facts::{Contact, Database, Endpoint, PoolState};
 use crate::model::plan::Reason;
-use crate::model::pool::BACKUP_MIRROR;
-use crate::model::pool::{InstanceId, Partner, Side};
+use crate::model::pool::{BACKUP_MIRROR, InstanceId, Partner, Side};
 use crate::say::advice;
 use crate::words::{instance, state_word};
 
@@ -77,16 +75,12 @@ pub(super) fn mirror(seen: &Seen<'_>) -> Found {
 /// Whether a database that stands on the mirror's instance can't be the one that serves: the pool is known to live elsewhere, and the
 /// side that it lives on is seen to serve, or this one takes no users. A pool that failed over within its site lives there.
 fn unused(seen: &Seen<'_>, left: &Database) -> bool {
-    let other = OtherSide::look(seen.pool, seen.facts, Side::Primary, seen.now);
-    let waits = matches!(left.state, DatabaseState::Restoring | DatabaseState::Offline)
-        || left.in_standby()
-        || other.serves.is_some();
     let elsewhere = match seen.facts.shell.pool_state.value() {
         Some((_, PoolState::Normal)) => true,
         Some((_, PoolState::FailedOver)) => seen.home.as_ref().is_ok_and(|(_, db)| db.serves()),
         None => false,
     };
-    waits && elsewhere
+    elsewhere && (left.takes_no_writes() || seen.primary_serves())
 }
 
 pub(super) fn endpoints(seen: &Seen<'_>) -> Found {

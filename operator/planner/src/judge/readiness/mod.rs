@@ -121,6 +121,8 @@ struct Seen<'a> {
     facts: &'a Facts,
     now: Timestamp,
     here: String,
+    /// Whether it is not known which server is which: then nothing is to be typed.
+    clash: bool,
     /// The backup instance and its copy, or the stop that says why there is none.
     home: Result<(&'a InstanceState, &'a Database), Box<Next>>,
 }
@@ -151,12 +153,15 @@ static RULES: &[Rule] = &[
 ];
 
 impl Seen<'_> {
+    fn primary_serves(&self) -> bool {
+        OtherSide::look(self.pool, self.facts, Side::Primary, self.now).serves.is_some()
+    }
+
     /// A remedy that overwrites the copy: only while the other side is seen to serve, and nothing is under way. Otherwise the copy
     /// may be the last one.
     fn initialise_again(&self, remedy: &str) -> String {
-        let other = OtherSide::look(self.pool, self.facts, Side::Primary, self.now);
         let open = self.home.as_ref().is_ok_and(|(state, _)| ownership::open(state).is_some());
-        match other.serves.is_some() && !open {
+        match self.primary_serves() && !open {
             true => remedy.to_owned(),
             false => "Restore nothing over it: it may be the last copy that there is.".to_owned(),
         }
@@ -164,7 +169,14 @@ impl Seen<'_> {
 }
 
 fn seen<'a>(pool: &'a Pool, facts: &'a Facts, now: Timestamp) -> Seen<'a> {
-    Seen { pool, facts, now, here: instance(pool, BACKUP), home: crate::judge::home::home(pool, facts, now) }
+    Seen {
+        pool,
+        facts,
+        now,
+        here: instance(pool, BACKUP),
+        clash: identity::clash(pool, facts).is_some(),
+        home: crate::judge::home::home(pool, facts, now),
+    }
 }
 
 /// Every check of a failover to the backup side, in order.
@@ -173,11 +185,10 @@ pub fn checks(pool: &Pool, facts: &Facts, now: Timestamp) -> Vec<Check> {
     RULES.iter().filter_map(|rule| check(rule, &seen)).collect()
 }
 
-/// Nothing is to be typed while it is not known which server is which.
 fn find(rule: &Rule, seen: &Seen<'_>) -> Found {
     let mut found = (rule.find)(seen);
     if let Found::Wrong(troubles) = &mut found
-        && identity::clash(seen.pool, seen.facts).is_some()
+        && seen.clash
     {
         for trouble in troubles.iter_mut().filter(|trouble| !trouble.advice.is_empty()) {
             trouble.advice.clear();

@@ -69,6 +69,11 @@ impl Database {
         self.state == DatabaseState::Online && !self.in_standby()
     }
 
+    /// RESTORING, OFFLINE or in STANDBY: nobody writes to it, and without a session it comes to serve by no doing of its own.
+    pub fn takes_no_writes(&self) -> bool {
+        matches!(self.state, DatabaseState::Restoring | DatabaseState::Offline) || self.in_standby()
+    }
+
     /// Known to be between two restores, and readable.
     pub fn in_standby(&self) -> bool {
         self.standby == Some(true)
